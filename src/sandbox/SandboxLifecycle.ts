@@ -52,6 +52,7 @@ import type {
   ExtendSandbox,
   Launch,
   LaunchSandbox,
+  RetrySandbox,
   SandboxAttemptView,
   SandboxDetail,
   SandboxStatusView,
@@ -113,7 +114,9 @@ export interface SandboxLifecycleService extends TeardownMethods, SandboxListMet
   /**
    * Creates a new attempt of a stopped or failed sandbox, with the specification and the job of its newest attempt. The
    * new attempt is recorded as a retry of the newest one, and as activity. A sandbox with a `lifetime` has a new
-   * deadline, counted from the retry; another one has no deadline any more, also if `extend` had set one.
+   * deadline, counted from the retry; another one has no deadline any more, also if `extend` had set one. A new image is
+   * built unless `reuseImage` is set and a job has succeeded with the same registry and blueprint: the build of an attempt
+   * whose runtime was not launched.
    *
    * Fails with:
    * - `NotFound` if the sandbox does not exist, or has no attempt with a snapshot and a job;
@@ -124,7 +127,7 @@ export interface SandboxLifecycleService extends TeardownMethods, SandboxListMet
    * - `InvalidInput` if its stored specification breaks a current input rule, for example for the scheme of a source.
    */
   readonly retry: (
-    id: ById
+    id: ById | RetrySandbox
   ) => Effect.Effect<
     Launch,
     NotFound | InvalidTransition | QuotaExceeded | ReferenceNotFound | InvalidInput | PersistenceError

@@ -47,6 +47,7 @@ import {
 import { documentOf, JsonObject } from "../sql/json.js"
 import { Milliseconds } from "../sql/durations.js"
 import * as Model from "../sql/model.js"
+import type { OwnedId } from "../sql/ownerScope.js"
 import { RuntimeAdapterLaunchResult } from "../payloads/RuntimeAdapter.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
 
@@ -98,6 +99,12 @@ export const LaunchSandbox = Schema.Struct({
   /** The time without activity after which a ready sandbox is stopped. Default: no limit. */
   idleTimeout: Schema.optional(Milliseconds)
 })
+
+/** A sandbox to retry. */
+export interface RetrySandbox extends OwnedId {
+  /** Starts from the image of the newest succeeded job, as in `LaunchSandbox`. Default: false. */
+  readonly reuseImage?: boolean | undefined
+}
 
 /** A sandbox and its new attempt, with the snapshot and the build job of the attempt. */
 export const Launch = Schema.Struct({

@@ -75,6 +75,7 @@ export {
   ExtendSandbox,
   Launch,
   LaunchSandbox,
+  type RetrySandbox,
   AllSandboxFilter,
   SandboxAttemptSummary,
   SandboxAttemptView,

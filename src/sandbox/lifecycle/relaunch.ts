@@ -6,6 +6,7 @@ import { type DateTime, Effect, Option } from "effect"
 import { enqueueWrite } from "../../build-job/enqueue.js"
 import { joinNewestJob } from "../../build-job/newestJob.js"
 import { quotaGuards, quotaRefusal } from "../../build-job/quotas.js"
+import { jobStatements } from "../../build-job/jobStatements.js"
 import { encodeSpec } from "../../build-job/requestFingerprint.js"
 import {
   EnqueueJob,
@@ -29,7 +30,7 @@ import { attemptStatements } from "../attemptStatements.js"
 import { hasEnded, type Sandbox } from "../Sandbox.js"
 import { type SandboxAttempt, SandboxAttemptId, type SandboxAttemptSnapshot, SetSnapshot } from "../SandboxAttempt.js"
 import { sandboxStatements } from "../sandboxStatements.js"
-import type { Launch } from "../SandboxViews.js"
+import type { Launch, RetrySandbox } from "../SandboxViews.js"
 import { insertSnapshot } from "../snapshots.js"
 import { encodeBlueprint, launchColumns, launchParts, launchReaders, orMissing, written } from "./launchRows.js"
 import { planHashOf } from "./planHash.js"
@@ -68,6 +69,7 @@ type Relation = "retry" | "rebuild"
 export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf }: Access, rows: JoinedRows) => {
   const sandboxes = sandboxStatements(sql)
   const attempts = attemptStatements(sql)
+  const jobs = jobStatements(sql)
   const { writesOf } = makeWorkflowWriter(sql)
 
   const latestLaunch = ({ id, ownerUserId }: Target) =>
@@ -90,7 +92,7 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf 
       return latest
     })
 
-  const relaunch = (latest: Latest, relation: Relation, now: number) =>
+  const relaunch = (latest: Latest, relation: Relation, reuseImage: boolean, now: number) =>
     Effect.gen(function* () {
       const { attempt, job, sandbox, snapshot } = latest
       const { id: sandboxId, ownerUserId, status } = sandbox
@@ -114,6 +116,7 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf 
         EnqueueJob
       )({ ...destinationOf(job), attemptId, ownerUserId, planHash })
       const queued = enqueueWrite({ ...enqueued, id: jobId }, now)
+      const reuse = reuseImage ? [toWrite(jobs.reuseImage(jobId, { registryId: job.registryId, planHash }))] : []
       // A grant may have been revoked since the sandbox was launched.
       const access = accessGuards(origin)
       const quotas = quotaGuards(ownerUserId)
@@ -142,7 +145,8 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf 
           ...guards.map(({ write }) => write),
           ...endings,
           ...inserts.map(toWrite),
-          queued.write
+          queued.write,
+          ...reuse
         ],
         transitions: [
           ...executions.transitions,
@@ -153,12 +157,12 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf 
           jobTransition({ id: jobId, attemptId: latestAttemptId, status: "queued", attemptCount: 0, leaseToken: 0 })
         ],
         result: (rows) => {
-          const [inserted, , , moved, stored] = rows.slice(1 + guards.length + endings.length)
+          const [inserted, , , moved, stored, , reused] = rows.slice(1 + guards.length + endings.length)
           return Effect.all({
             sandbox: launchReaders.sandbox(written(moved)),
             attempt: launchReaders.attempt(written(inserted)),
             snapshot: launchReaders.snapshot(written(stored)),
-            job: Effect.sync(() => queued.row(ownerUserId)),
+            job: reuseImage ? launchReaders.job(written(reused)) : Effect.sync(() => queued.row(ownerUserId)),
             created: Effect.succeed(true)
           })
         }
@@ -170,14 +174,18 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf 
       }
     })
 
-  const launchAgain = (relation: Relation) => (by: ById) => {
+  const launchAgain = (relation: Relation, by: ById, reuseImage: boolean) => {
     const target = targetOf(by)
     return decided(sql, relation, { "sandbox.id": target.id })((now) =>
-      Effect.flatMap(latestLaunch(target), (latest) => relaunch(latest, relation, now))
+      Effect.flatMap(latestLaunch(target), (latest) => relaunch(latest, relation, reuseImage, now))
     )
   }
 
-  return { retry: launchAgain("retry"), rebuild: launchAgain("rebuild") }
+  return {
+    retry: (by: ById | RetrySandbox) =>
+      launchAgain("retry", by, typeof by === "object" && "reuseImage" in by && by.reuseImage === true),
+    rebuild: (by: ById) => launchAgain("rebuild", by, false)
+  }
 }
 
 /**

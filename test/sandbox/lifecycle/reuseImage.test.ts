@@ -86,6 +86,31 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("a retry with the option starts from the image of an attempt whose runtime was not launched", () =>
+      Effect.gen(function* () {
+        const lifecycle = yield* SandboxLifecycle
+        const { attempt, lease, sandbox } = yield* building()
+        yield* lifecycle.publishBuild(lease, imageOf("1"))
+        yield* lifecycle.endRuntime(attempt.id, { status: "failed", reason: "launch-failed", resourceId: "r" })
+        expect(yield* stateOf(sandbox.id)).toBe("failed failed succeeded failed")
+        const owned = { id: sandbox.id, ownerUserId: ada }
+        expect(yield* tagOf(lifecycle.retry({ id: sandbox.id, ownerUserId: eve, reuseImage: true }))).toBe("NotFound")
+        const retried = yield* lifecycle.retry({ ...owned, reuseImage: true })
+        expect(retried.job).toMatchObject({ status: "queued", publishedDigest: Option.some("sha256:1") })
+        expect(yield* Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.getById(retried.job.id))).toEqual(
+          retried.job
+        )
+        const { lease: next } = yield* claim(retried)
+        yield* lifecycle.beginBuild(next)
+        yield* lifecycle.recordRuntime(next, answer("running", "2"))
+        yield* lifecycle.finishBuild(next, imageOf("1"))
+        expect(yield* stateOf(sandbox.id)).toBe("ready succeeded succeeded running")
+
+        yield* lifecycle.stop(owned)
+        expect((yield* lifecycle.retry(owned)).job.publishedDigest).toEqual(Option.none())
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect(
       "builds an image without the option, of another plan, registry or owner, and if no build has succeeded",
       () =>
