@@ -144,15 +144,12 @@ describe("processes on one queue", () => {
     expect(jobs.filter(({ outcome, status }) => status !== "succeeded" || outcome !== "succeeded")).toEqual([])
     expect(jobs).toHaveLength(600)
 
-    // Its jobs were claimed by others with a new token, after the victim's claim.
+    // Its jobs were claimed again, with a new token. On a slow machine a lease expires before the signal, and another fiber
+    // of the victim may claim the job.
     const byId = new Map(jobs.map((job) => [job.id, job]))
     expect(held.length).toBeGreaterThan(0)
     const takenOver = held.map((id) => byId.get(id))
-    expect(
-      takenOver.filter(
-        (job) => job === undefined || job.worker === "victim" || job.token < 2 || job.attempts !== job.token
-      )
-    ).toEqual([])
+    expect(takenOver.filter((job) => job === undefined || job.token < 2 || job.attempts !== job.token)).toEqual([])
 
     // The invariants: no token is given twice, and each job is ended once, under its last token, by its holder. The victim may be
     // killed between a commit and its report.
