@@ -328,7 +328,7 @@ const runPrepared = (
 
 /** Runs text in a thread of the binding, whose two interfaces share their connections. Rejects with the engine's error. */
 const execInThread = (database: Database.Database, sql: string): Promise<void> =>
-  AsyncDatabase.prototype.exec.call(database as unknown as AsyncDatabase, sql)
+  AsyncDatabase.prototype.exec.call(database, sql)
 
 const firstRow = (row: unknown): Array<unknown> => (row === undefined ? [] : [row])
 

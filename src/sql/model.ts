@@ -4,7 +4,7 @@
  *
  * `Row` is the schema of a row in a result.
  */
-import * as VariantSchema from "@effect/experimental/VariantSchema"
+import type * as VariantSchema from "@effect/experimental/VariantSchema"
 import * as Model from "@effect/sql/Model"
 import { Record, Schema, type SchemaAST } from "effect"
 import { readingOf } from "./decoder.js"
@@ -26,27 +26,6 @@ const fieldOf = (field: VariantSchema.Struct.Fields[string]) => {
     : field
 }
 
-const Rows = VariantSchema.make({ variants: ["select"], defaultVariant: "select" })
-
-const otherVariants = ["insert", "update", "json", "jsonCreate", "jsonUpdate"] as const
-
-/**
- * `Model.Class`, with variants that are built when they are first read. Building all of them took a tenth of the import
- * of the package.
- */
-const classOf = ((identifier: string) => (fields: VariantSchema.Struct.Fields, annotations?: never) => {
-  const model = Rows.Class<never>(identifier)(fields as never, annotations)
-  const struct = Model.Struct<VariantSchema.Struct.Fields>(fields as never)
-  for (const variant of otherVariants) {
-    const name = `${identifier}.${variant}`
-    let built: Schema.Schema.All | undefined
-    Object.defineProperty(model, variant, {
-      get: () => (built ??= Model.extract(struct, variant).annotations({ identifier: name, title: name }))
-    })
-  }
-  return model
-}) as unknown as typeof Model.Class
-
 /** Builds a model of the rows of one table, with the types of `Model.Class`. Removing limits does not change a type. */
 export const Class =
   <Self = never>(identifier: string) =>
@@ -54,7 +33,7 @@ export const Class =
     fields: Fields & VariantSchema.Struct.Validate<Fields, Variant>,
     annotations?: Schema.Annotations.Schema<Self>
   ) =>
-    classOf<Self>(identifier)<Fields>(Record.map(fields, fieldOf) as typeof fields, annotations)
+    Model.Class<Self>(identifier)<Fields>(Record.map(fields, fieldOf) as typeof fields, annotations)
 
 interface RowModel {
   new (fields: never, options: { readonly disableValidation: true }): unknown
