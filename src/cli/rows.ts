@@ -5,9 +5,9 @@ import * as Args from "@effect/cli/Args"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
-import { Chunk, Console, DateTime, Duration, Effect, Option, ParseResult, type Schema, Stream } from "effect"
+import { Chunk, Clock, Console, DateTime, Duration, Effect, Option, ParseResult, type Schema, Stream } from "effect"
 import type { Page } from "../sql/pageSchemas.js"
-import { printable, printJson, span } from "./output.js"
+import { columns, orNone, printable, printJson, printLines, span } from "./output.js"
 
 /** The option `--limit` of a list. */
 export const limitOf = (noun: string) =>
@@ -22,19 +22,19 @@ export const limitOf = (noun: string) =>
     Options.withDefault(50)
   )
 
-/** The option `--cursor` of a list of pages. */
-export const cursor = Options.text("cursor").pipe(
-  Options.withDescription("Prints the next page, from the cursor that the page before it printed."),
-  Options.optional
-)
-
-/** The option `--owner` of a list. */
-export const ownerOf = (noun: string) =>
-  Options.text("owner").pipe(Options.withDescription(`Only ${noun} of the user with this id.`), Options.optional)
-
-/** The option `--archived` of a list. */
-export const archivedOf = (noun: string) =>
-  Options.boolean("archived").pipe(Options.withDescription(`Also archived ${noun}.`))
+/** The options of a list of pages, besides its status. */
+export const pageOptions = (noun: string) => ({
+  owner: Options.text("owner").pipe(
+    Options.withDescription(`Only ${noun} of the user with this id.`),
+    Options.optional
+  ),
+  archived: Options.boolean("archived").pipe(Options.withDescription(`Also archived ${noun}.`)),
+  limit: limitOf(noun),
+  cursor: Options.text("cursor").pipe(
+    Options.withDescription("Prints the next page, from the cursor that the page before it printed."),
+    Options.optional
+  )
+})
 
 /** Builds the request of a list from its options. */
 export const requestOf = <Status extends string>(options: {
@@ -51,9 +51,24 @@ export const requestOf = <Status extends string>(options: {
   ...Option.match(options.owner, { onNone: () => ({}), onSome: (ownerUserId) => ({ ownerUserId }) })
 })
 
-/** Lines after the rows of a page: the cursor of the next page, if there is one. */
-export const nextPageLines = ({ nextCursor }: Page<unknown>): ReadonlyArray<string> =>
-  Option.match(nextCursor, { onNone: () => [], onSome: (cursor) => ["", `next page: --cursor ${cursor}`] })
+/** Prints a page of a list: its rows and the cursor of the next page, or with `--json` the encoded page. */
+export const printPage = <A>(
+  noun: string,
+  page: Page<A>,
+  output: {
+    readonly json: boolean
+    readonly encode: (page: Page<A>) => unknown
+    readonly header: ReadonlyArray<string>
+    readonly cells: (item: A, now: number) => ReadonlyArray<string>
+  }
+) =>
+  Effect.gen(function* () {
+    if (output.json) return yield* printJson(output.encode(page))
+    if (page.items.length === 0) return yield* Console.log(`no ${noun}`)
+    const now = yield* Clock.currentTimeMillis
+    yield* printLines(columns([output.header, ...page.items.map((item) => output.cells(item, now))]))
+    if (Option.isSome(page.nextCursor)) yield* printLines(["", `next page: --cursor ${page.nextCursor.value}`])
+  })
 
 /** Reads all pages of a list. */
 export const allOf = <A, E, R>(
@@ -80,6 +95,9 @@ export const idOf = <A>(schema: Schema.Schema<A, string>) => {
     )
   )
 }
+
+/** A time of a row, or that it has none. */
+export const timeText = (at: Option.Option<DateTime.Utc>) => orNone(Option.map(at, DateTime.formatIso))
 
 /** The time since an instant. */
 export const age = (now: number, at: DateTime.Utc) =>

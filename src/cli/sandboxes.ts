@@ -6,7 +6,7 @@
  */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import { Clock, Console, DateTime, Effect, Layer, Option, Schema } from "effect"
+import { DateTime, Effect, Layer, Option, Schema } from "effect"
 import { WorkspaceBuildJobRepo } from "../build-job/WorkspaceBuildJobRepo.js"
 import { ControlPlaneEvent } from "../events/ControlPlaneEvent.js"
 import { Sandbox, SandboxId } from "../sandbox/Sandbox.js"
@@ -18,7 +18,7 @@ import { Page } from "../sql/pageSchemas.js"
 import { layerCurrent } from "./database.js"
 import { subjectCells } from "./events.js"
 import { columns, json, orNone, printJson, printLines } from "./output.js"
-import { age, allOf, archivedOf, cursor, idOf, limitOf, nextPageLines, ownerOf, requestOf } from "./rows.js"
+import { age, allOf, idOf, pageOptions, printPage, requestOf, timeText } from "./rows.js"
 
 const layer = SandboxLifecycle.layer.pipe(
   Layer.provideMerge(Layer.merge(SandboxRepo.layer, WorkspaceBuildJobRepo.layer)),
@@ -42,37 +42,28 @@ const encodeEvent = Schema.encodeSync(ControlPlaneEvent.json)
 
 const codeOf = (error: Option.Option<SandboxProblem>) => Option.flatMap(error, ({ code }) => code)
 
-const list = Command.make(
-  "list",
-  { status, owner: ownerOf("sandboxes"), archived: archivedOf("sandboxes"), limit: limitOf("sandboxes"), cursor, json },
-  ({ json, ...options }) =>
-    Effect.gen(function* () {
-      const lifecycle = yield* SandboxLifecycle
-      const page = yield* lifecycle.listAll(requestOf(options))
-      if (json) return yield* printJson(encodePage(page))
-      if (page.items.length === 0) return yield* Console.log("no sandboxes")
-      const now = yield* Clock.currentTimeMillis
-      yield* printLines([
-        ...columns([
-          ["ID", "STATUS", "AGE", "OWNER", "ERROR", "NAME"],
-          ...page.items.map(({ error, sandbox, status }) => [
-            sandbox.id,
-            status,
-            age(now, sandbox.createdAt),
-            sandbox.ownerUserId,
-            orNone(codeOf(error)),
-            sandbox.name
-          ])
-        ]),
-        ...nextPageLines(page)
-      ])
-    })
+const list = Command.make("list", { status, ...pageOptions("sandboxes"), json }, ({ json, ...options }) =>
+  Effect.flatMap(SandboxLifecycle, ({ listAll }) =>
+    Effect.flatMap(listAll(requestOf(options)), (page) =>
+      printPage("sandboxes", page, {
+        json,
+        encode: encodePage,
+        header: ["ID", "STATUS", "AGE", "OWNER", "ERROR", "NAME"],
+        cells: ({ error, sandbox, status }, now) => [
+          sandbox.id,
+          status,
+          age(now, sandbox.createdAt),
+          sandbox.ownerUserId,
+          orNone(codeOf(error)),
+          sandbox.name
+        ]
+      })
+    )
+  )
 ).pipe(Command.withDescription("Lists the newest sandboxes of all owners, newest first."))
 
 const problemText = (error: Option.Option<SandboxProblem>) =>
   orNone(Option.map(error, ({ code, message }) => [code, message].flatMap(Option.toArray).join(": ")))
-
-const timeText = (at: Option.Option<DateTime.Utc>) => orNone(Option.map(at, DateTime.formatIso))
 
 /** The reason of the end of an attempt that has no error: that of its runtime, or of its cancellation. */
 const stopReasonOf = ({ attempt, runtime }: SandboxAttemptView): Option.Option<string> =>

@@ -3,7 +3,7 @@
  */
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import { Clock, Console, DateTime, Effect, Layer, Option, Schema } from "effect"
+import { DateTime, Effect, Layer, Option, Schema } from "effect"
 import { ControlPlaneEvent } from "../events/ControlPlaneEvent.js"
 import { ControlPlaneEvents } from "../events/ControlPlaneEvents.js"
 import { Issue } from "../issue-workflow/Issue.js"
@@ -19,7 +19,7 @@ import { Page } from "../sql/pageSchemas.js"
 import { layerCurrent } from "./database.js"
 import { eventsOf, subjectCells } from "./events.js"
 import { columns, json, orNone, printJson, printLines } from "./output.js"
-import { age, allOf, archivedOf, cursor, idOf, limitOf, nextPageLines, ownerOf, requestOf } from "./rows.js"
+import { age, allOf, idOf, pageOptions, printPage, requestOf, timeText } from "./rows.js"
 
 const layer = Layer.provideMerge(
   Layer.mergeAll(
@@ -43,33 +43,24 @@ const encodeIssue = Schema.encodeSync(Issue.json)
 const encodeExecution = Schema.encodeSync(IssueWorkflowExecution.json)
 const encodeEvent = Schema.encodeSync(ControlPlaneEvent.json)
 
-const timeText = (at: Option.Option<DateTime.Utc>) => orNone(Option.map(at, DateTime.formatIso))
-
-const list = Command.make(
-  "list",
-  { status, owner: ownerOf("workflows"), archived: archivedOf("workflows"), limit: limitOf("workflows"), cursor, json },
-  ({ json, ...options }) =>
-    Effect.gen(function* () {
-      const lifecycle = yield* IssueWorkflowLifecycle
-      const page = yield* lifecycle.listAll(requestOf(options))
-      if (json) return yield* printJson(encodePage(page))
-      if (page.items.length === 0) return yield* Console.log("no workflows")
-      const now = yield* Clock.currentTimeMillis
-      yield* printLines([
-        ...columns([
-          ["ID", "STATUS", "AGE", "OWNER", "EXECUTION", "ISSUE"],
-          ...page.items.map(({ issue, latestExecution, workflow }) => [
-            workflow.id,
-            workflow.status,
-            age(now, workflow.createdAt),
-            orNone(workflow.ownerUserId),
-            orNone(Option.map(latestExecution, ({ status }) => status)),
-            `#${issue.number} ${issue.title}`
-          ])
-        ]),
-        ...nextPageLines(page)
-      ])
-    })
+const list = Command.make("list", { status, ...pageOptions("workflows"), json }, ({ json, ...options }) =>
+  Effect.flatMap(IssueWorkflowLifecycle, ({ listAll }) =>
+    Effect.flatMap(listAll(requestOf(options)), (page) =>
+      printPage("workflows", page, {
+        json,
+        encode: encodePage,
+        header: ["ID", "STATUS", "AGE", "OWNER", "EXECUTION", "ISSUE"],
+        cells: ({ issue, latestExecution, workflow }, now) => [
+          workflow.id,
+          workflow.status,
+          age(now, workflow.createdAt),
+          orNone(workflow.ownerUserId),
+          orNone(Option.map(latestExecution, ({ status }) => status)),
+          `#${issue.number} ${issue.title}`
+        ]
+      })
+    )
+  )
 ).pipe(Command.withDescription("Lists the newest workflows of all owners, newest first."))
 
 const fieldsOf = (workflow: IssueWorkflow, issue: Issue) => [

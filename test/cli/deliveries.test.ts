@@ -1,8 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { join } from "node:path"
-import { temporaryDirectory } from "../support/directories.js"
-import { type Environment, runHere, tamper } from "./support.js"
+import { type Environment, migratedFile, runHere, tamper } from "./support.js"
 
 const deliveriesText = `
   INSERT INTO github_webhook_deliveries (id, delivery_id, status, event_type, action, installation_external_id, payload, received_at,
@@ -13,9 +11,7 @@ const deliveriesText = `
     ('row-3', 'guid-3', 'processed', 'issues', 'closed', '77', NULL, 3, 3, 3, 3, NULL, 1, 1, 'processed')`
 
 const prepared = Effect.gen(function* () {
-  const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
-  const environment = { DATABASE_FILE_PATH: filePath }
-  yield* runHere(["migrate"], environment)
+  const { environment, filePath } = yield* migratedFile
   tamper(filePath, deliveriesText)
   return environment
 })

@@ -2,7 +2,7 @@ import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { chmodSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Environment, runHere, tamper } from "./support.js"
+import { type Environment, migratedFile, runHere, tamper } from "./support.js"
 import { temporaryDirectory } from "../support/directories.js"
 
 interface Finding {
@@ -31,16 +31,9 @@ const doctor = (environment: Environment) =>
 /** Independent of the duration of the test. */
 const inHours = (problem: string) => problem.replaceAll(/(\d+[dh])( \d+[hms])+/g, "$1")
 
-const prepared = Effect.gen(function* () {
-  const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
-  const environment = { DATABASE_FILE_PATH: filePath }
-  yield* runHere(["migrate"], environment)
-  return { environment, filePath }
-})
-
 it.scopedLive("doctor prints one line for each check of a valid database, and no problem", () =>
   Effect.gen(function* () {
-    const { environment } = yield* prepared
+    const { environment } = yield* migratedFile
     const { findings, problems } = yield* doctor(environment)
     expect(problems).toEqual([])
     expect(findings.map(({ check, outcome }) => `${outcome} ${check}`)).toEqual(
@@ -69,7 +62,7 @@ it.scopedLive(
   "doctor reports tokens in plain text, which are a problem only with keys, and tokens without their key",
   () =>
     Effect.gen(function* () {
-      const { environment, filePath } = yield* prepared
+      const { environment, filePath } = yield* migratedFile
       const withKeys = { ...environment, SEALANT_ENCRYPTION_KEYS: `k1:${Buffer.alloc(32, 1).toString("base64")}` }
       const textOf = ({ findings }: { readonly findings: ReadonlyArray<Finding> }) =>
         findings.filter(({ check }) => check === "tokens").map(({ outcome, text }) => `${outcome}: ${text}`)
@@ -113,7 +106,7 @@ it.scopedLive("doctor reports a database that cannot be opened as a problem", ()
 
 it.scopedLive("doctor reports each problem with its remedy", () =>
   Effect.gen(function* () {
-    const { environment, filePath } = yield* prepared
+    const { environment, filePath } = yield* migratedFile
     const hour = 3_600_000
     const now = Date.now()
     chmodSync(filePath, 0o644)
@@ -154,7 +147,7 @@ it.scopedLive("doctor reports each problem with its remedy", () =>
 
 it.scopedLive("a large write-ahead log is reported with its remedy", () =>
   Effect.gen(function* () {
-    const { environment, filePath } = yield* prepared
+    const { environment, filePath } = yield* migratedFile
     // The engine ignores a log without a valid header.
     truncateSync(`${filePath}-wal`, 65_000_000)
     const { problems } = yield* doctor(environment)
@@ -167,7 +160,7 @@ it.scopedLive("a large write-ahead log is reported with its remedy", () =>
 
 it.scopedLive("doctor lists active workflows without an owner, not as a problem", () =>
   Effect.gen(function* () {
-    const { environment, filePath } = yield* prepared
+    const { environment, filePath } = yield* migratedFile
     tamper(
       filePath,
       "INSERT INTO repositories (id, owner, name, created_at, updated_at) VALUES ('app', 'acme', 'app', 0, 0)",
@@ -186,7 +179,7 @@ it.scopedLive("doctor lists active workflows without an owner, not as a problem"
 
 it.scopedLive("doctor accepts tables and columns of plugins", () =>
   Effect.gen(function* () {
-    const { environment, filePath } = yield* prepared
+    const { environment, filePath } = yield* migratedFile
     tamper(
       filePath,
       `ALTER TABLE user ADD COLUMN role TEXT`,
@@ -206,7 +199,7 @@ it.scopedLive("doctor accepts tables and columns of plugins", () =>
 
 it.scopedLive("doctor reports altered objects and objects that no migration created", () =>
   Effect.gen(function* () {
-    const { environment, filePath } = yield* prepared
+    const { environment, filePath } = yield* migratedFile
     tamper(
       filePath,
       `CREATE TABLE copied (token TEXT)`,
@@ -249,7 +242,7 @@ it.scopedLive("doctor reports altered objects and objects that no migration crea
 
 it.scopedLive("doctor reports indexes that evaluate expressions on each write", () =>
   Effect.gen(function* () {
-    const { environment, filePath } = yield* prepared
+    const { environment, filePath } = yield* migratedFile
     tamper(
       filePath,
       `CREATE INDEX of_json ON verification (value, json_extract(identifier, '$'))`,
@@ -267,7 +260,7 @@ it.scopedLive("doctor reports indexes that evaluate expressions on each write", 
 
 it.scopedLive("doctor reports text that is not UTF-8, on which every reader process crashes", () =>
   Effect.gen(function* () {
-    const { environment, filePath } = yield* prepared
+    const { environment, filePath } = yield* migratedFile
     const user = (name: string, index: number) => `('u${index}', ${name}, 'u${index}@example.com', 0, 0)`
     // Valid texts, more than one batch; then each kind of invalid text:
     // https://www.unicode.org/versions/Unicode16.0.0/core-spec/chapter-3/#G7404
@@ -295,7 +288,7 @@ it.scopedLive("doctor reports text that is not UTF-8, on which every reader proc
 
 it.scopedLive("doctor reports a different schema version", () =>
   Effect.gen(function* () {
-    const { environment, filePath } = yield* prepared
+    const { environment, filePath } = yield* migratedFile
     tamper(filePath, `INSERT INTO sealant_migrations VALUES (9999, 'colours', '', 0)`)
     const { findings, problems } = yield* doctor(environment)
     expect(problems).toEqual([

@@ -1,8 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { join } from "node:path"
-import { runHere, runProcess, tamper } from "./support.js"
-import { temporaryDirectory } from "../support/directories.js"
+import { migratedFile, runHere, runProcess, tamper } from "./support.js"
 
 const jobText = `
   INSERT INTO oci_image_build_jobs (id, status, registry_id, repository, tag, request_payload, available_at, max_attempts,
@@ -19,10 +17,9 @@ const eventsText = `
     ('sandbox', 'sandbox-1', 1, 'launch', NULL, 'building', 'user', 'user-1', NULL, 4000)`
 
 const prepared = Effect.gen(function* () {
-  const environment = { DATABASE_FILE_PATH: join(yield* temporaryDirectory, "control-plane.sqlite") }
-  yield* runHere(["migrate"], environment)
+  const { environment, filePath } = yield* migratedFile
   expect((yield* runHere(["events", "list"], environment)).stdout).toBe("no events\n")
-  tamper(environment.DATABASE_FILE_PATH, jobText, eventsText)
+  tamper(filePath, jobText, eventsText)
   return environment
 })
 

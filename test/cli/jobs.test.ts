@@ -1,8 +1,6 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { join } from "node:path"
-import { type Environment, runHere, tamper } from "./support.js"
-import { temporaryDirectory } from "../support/directories.js"
+import { type Environment, migratedFile, runHere, tamper } from "./support.js"
 
 const secret = "hunter2-in-a-payload"
 
@@ -17,9 +15,7 @@ const jobsText = `
     ('job-3', 'queued', 'main', 'acme/three', 'v1', '{"env":"${secret}"}', NULL, 0, 3, 0, 0, NULL, NULL, NULL, NULL, 3, 3)`
 
 const prepared = Effect.gen(function* () {
-  const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
-  const environment = { DATABASE_FILE_PATH: filePath }
-  yield* runHere(["migrate"], environment)
+  const { environment, filePath } = yield* migratedFile
   tamper(filePath, jobsText)
   return environment
 })

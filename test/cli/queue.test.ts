@@ -1,16 +1,12 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { join } from "node:path"
-import { temporaryDirectory } from "../support/directories.js"
-import { type Environment, runHere, tamper } from "./support.js"
+import { type Environment, migratedFile, runHere, tamper } from "./support.js"
 
 const hour = 3_600_000
 
 /** A database with three jobs of owner `a`, due for three hours. */
 const prepared = Effect.gen(function* () {
-  const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
-  const environment = { DATABASE_FILE_PATH: filePath }
-  yield* runHere(["migrate"], environment)
+  const { environment, filePath } = yield* migratedFile
   const now = Date.now()
   tamper(
     filePath,

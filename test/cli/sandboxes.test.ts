@@ -1,10 +1,8 @@
 import { expect, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { join } from "node:path"
-import { ControlPlane, Database, KeyRing, SandboxLifecycle, SandboxRepo, WorkspaceBuildJobRepo } from "@sealant/db"
+import { Effect } from "effect"
+import { SandboxLifecycle, SandboxRepo, WorkspaceBuildJobRepo } from "@sealant/db"
 import { Factories } from "@sealant/db/testing"
-import { temporaryDirectory } from "../support/directories.js"
-import { type Environment, runHere } from "./support.js"
+import { type Environment, inControlPlane, migratedFile, runHere } from "./support.js"
 
 const spec = { source: "https://github.com/acme/hunter2", harness: "codex" } as const
 
@@ -43,22 +41,18 @@ const crashed = Effect.gen(function* () {
   return { sandboxId: sandbox.id, attempts: [retried.attempt.id, attempt.id], jobId: retried.job.id }
 })
 
+const rows = Effect.gen(function* () {
+  const made = yield* crashed
+  const { id } = yield* Factories.make.user({ id: "grace" })
+  const waiting = yield* launchOf(id, "waiting")
+  const archived = yield* launchOf(id, "archived")
+  yield* Effect.flatMap(SandboxRepo, (sandboxes) => sandboxes.archive(archived.sandbox.id))
+  return { ...made, waitingId: waiting.sandbox.id, archivedId: archived.sandbox.id }
+})
+
 const prepared = Effect.gen(function* () {
-  const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
-  const environment = { DATABASE_FILE_PATH: filePath }
-  yield* runHere(["migrate"], environment)
-  const services = ControlPlane.layer.pipe(
-    Layer.provideMerge(Layer.merge(Database.layer({ filePath }), KeyRing.layer([])))
-  )
-  const rows = yield* Effect.gen(function* () {
-    const made = yield* crashed
-    const { id } = yield* Factories.make.user({ id: "grace" })
-    const waiting = yield* launchOf(id, "waiting")
-    const archived = yield* launchOf(id, "archived")
-    yield* Effect.flatMap(SandboxRepo, (sandboxes) => sandboxes.archive(archived.sandbox.id))
-    return { ...made, waitingId: waiting.sandbox.id, archivedId: archived.sandbox.id }
-  }).pipe(Effect.provide(services))
-  return { environment, ...rows }
+  const { environment, filePath } = yield* migratedFile
+  return { environment, ...(yield* inControlPlane(rows, filePath)) }
 })
 
 /** The output of a command. It must not contain the specification of a sandbox. */

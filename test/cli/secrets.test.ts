@@ -3,7 +3,7 @@ import { ConfigProvider, Effect, Layer, Redacted } from "effect"
 import { join } from "node:path"
 import { Database, KeyRing, SecretVault } from "@sealant/db"
 import { UserId } from "../../src/auth/User.js"
-import { runHere, tamper } from "./support.js"
+import { migratedFile, runHere, tamper } from "./support.js"
 import { temporaryDirectory } from "../support/directories.js"
 
 const keyOf = (id: string) => `${id}:${Buffer.alloc(32, id).toString("base64")}`
@@ -11,9 +11,7 @@ const value = "hunter2-in-a-secret"
 
 /** A database with two secrets under the key `old`, and a version that the legacy deployment encrypted. */
 const prepared = Effect.gen(function* () {
-  const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
-  const environment = { DATABASE_FILE_PATH: filePath }
-  yield* runHere(["migrate"], environment)
+  const { environment, filePath } = yield* migratedFile
   tamper(
     filePath,
     "INSERT INTO user (id, name, email, created_at, updated_at) VALUES ('ada', 'Ada', 'ada@example.com', 0, 0)"

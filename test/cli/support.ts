@@ -2,10 +2,13 @@
  * Runs `sealant-db` in a child process, or in this process with a captured console.
  */
 import { NodeContext } from "@effect/platform-node"
-import { ConfigProvider, type Console, Effect } from "effect"
+import { ConfigProvider, type Console, Effect, Layer } from "effect"
 import NativeDatabase from "libsql"
 import { type ChildProcess, spawn } from "node:child_process"
+import { join } from "node:path"
+import { ControlPlane, Database, KeyRing } from "@sealant/db"
 import { run } from "../../src/cli/program.js"
+import { temporaryDirectory } from "../support/directories.js"
 import { programAt } from "../support/programs.js"
 
 export interface Outcome {
@@ -41,6 +44,24 @@ export const tamper = (path: string, ...statements: ReadonlyArray<string>): void
   for (const statement of statements) database.exec(statement)
   database.close()
 }
+
+/** A migrated database in a file, and the environment that names it. */
+export const migratedFile = Effect.gen(function* () {
+  const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
+  const environment = { DATABASE_FILE_PATH: filePath }
+  yield* runHere(["migrate"], environment)
+  return { environment, filePath }
+})
+
+/** Makes rows in a file with the services of a control plane. */
+export const inControlPlane = <A, E>(
+  rows: Effect.Effect<A, E, ControlPlane.Services | Database.Services>,
+  filePath: string
+) =>
+  Effect.provide(
+    rows,
+    ControlPlane.layer.pipe(Layer.provideMerge(Layer.merge(Database.layer({ filePath }), KeyRing.layer([]))))
+  )
 
 /** The program in this process. */
 export const runHere = (

@@ -1,10 +1,8 @@
 import { expect, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
-import { join } from "node:path"
-import { ControlPlane, Database, IssueWorkflowLifecycle, KeyRing } from "@sealant/db"
+import { Effect } from "effect"
+import { IssueWorkflowLifecycle } from "@sealant/db"
 import { Factories } from "@sealant/db/testing"
-import { temporaryDirectory } from "../support/directories.js"
-import { runHere } from "./support.js"
+import { inControlPlane, migratedFile, runHere } from "./support.js"
 
 /** A cancelled workflow of one owner with two executions, and an active one of another. */
 const rows = Effect.gen(function* () {
@@ -23,13 +21,8 @@ const rows = Effect.gen(function* () {
 })
 
 const prepared = Effect.gen(function* () {
-  const filePath = join(yield* temporaryDirectory, "control-plane.sqlite")
-  const environment = { DATABASE_FILE_PATH: filePath }
-  yield* runHere(["migrate"], environment)
-  const services = ControlPlane.layer.pipe(
-    Layer.provideMerge(Layer.merge(Database.layer({ filePath }), KeyRing.layer([])))
-  )
-  return { environment, ...(yield* Effect.provide(rows, services)) }
+  const { environment, filePath } = yield* migratedFile
+  return { environment, ...(yield* inControlPlane(rows, filePath)) }
 })
 
 interface ListedPage {
