@@ -8,7 +8,7 @@ import { useList } from "../lib/search.js"
 import { visible } from "../lib/text.js"
 import { Empty, isAbsent, None, OptionalText, Status, Text, Time } from "../ui/basics.js"
 import type { Column } from "../ui/DataTable.js"
-import { ClearFilters, SelectFilter, StatusFilter, TextFilter } from "../ui/filters.js"
+import { ArchivedFilter, ClearFilters, StatusFilter, TextFilter } from "../ui/filters.js"
 import { IdLink } from "../ui/IdLink.js"
 import { Page } from "../ui/Page.js"
 import { PagedTable } from "../ui/PagedTable.js"
@@ -96,15 +96,7 @@ export const Sandboxes = () => {
         <TextFilter first label="Name contains" onChange={(next) => setFilters({ search: next })} value={search} />
         <TextFilter label="Owner id" onChange={(next) => setFilters({ owner: next })} value={owner} />
         <TextFilter label="Repository id" onChange={(next) => setFilters({ repository: next })} value={repository} />
-        <SelectFilter
-          label="Archived sandboxes"
-          onChange={(next) => setFilters({ archived: next })}
-          options={[
-            ["", "Without archived"],
-            ["true", "With archived"]
-          ]}
-          value={archived}
-        />
+        <ArchivedFilter noun="sandboxes" onChange={(next) => setFilters({ archived: next })} value={archived} />
         <ClearFilters
           active={isFiltered}
           onClear={() => setFilters({ status: "", search: "", owner: "", repository: "", archived: "" })}

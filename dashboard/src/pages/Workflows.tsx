@@ -8,7 +8,7 @@ import { useList } from "../lib/search.js"
 import { visible } from "../lib/text.js"
 import { Empty, None, Status, Text, Time } from "../ui/basics.js"
 import type { Column } from "../ui/DataTable.js"
-import { ClearFilters, SelectFilter, StatusFilter, TextFilter } from "../ui/filters.js"
+import { ArchivedFilter, ClearFilters, StatusFilter, TextFilter } from "../ui/filters.js"
 import { IdLink, RepositoryLink } from "../ui/IdLink.js"
 import { Page } from "../ui/Page.js"
 import { PagedTable } from "../ui/PagedTable.js"
@@ -93,15 +93,7 @@ export const Workflows = () => {
       <div className="toolbar">
         <StatusFilter onChange={(next) => setFilters({ status: next })} options={statuses} value={status} />
         <TextFilter first label="Owner id" onChange={(next) => setFilters({ owner: next })} value={owner} />
-        <SelectFilter
-          label="Archived workflows"
-          onChange={(next) => setFilters({ archived: next })}
-          options={[
-            ["", "Without archived"],
-            ["true", "With archived"]
-          ]}
-          value={archived}
-        />
+        <ArchivedFilter noun="workflows" onChange={(next) => setFilters({ archived: next })} value={archived} />
         <ClearFilters active={isFiltered} onClear={() => setFilters({ status: "", owner: "", archived: "" })} />
       </div>
       <PagedTable

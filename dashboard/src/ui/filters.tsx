@@ -91,6 +91,21 @@ export const SelectFilter = ({
   </select>
 )
 
+const archivedOptions = [
+  ["", "Without archived"],
+  ["true", "With archived"]
+] as const
+
+/** A choice whether archived rows are listed. */
+export const ArchivedFilter = ({
+  noun,
+  ...filter
+}: {
+  readonly noun: string
+  readonly value: string | undefined
+  readonly onChange: (value: string) => void
+}) => <SelectFilter {...filter} label={`Archived ${noun}`} options={archivedOptions} />
+
 /** A button that removes all filters, shown when there is one. */
 export const ClearFilters = ({ active, onClear }: { readonly active: boolean; readonly onClear: () => void }) =>
   active ? (
