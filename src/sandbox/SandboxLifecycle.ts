@@ -124,7 +124,8 @@ export interface SandboxLifecycleService extends TeardownMethods, SandboxListMet
    * - `QuotaExceeded`, as `launch`;
    * - `ReferenceNotFound` (`repositoryId`, `repositoryProfileRevisionId`, `issueId`) if its owner may no longer use its
    *   repository;
-   * - `InvalidInput` if its stored specification breaks a current input rule, for example for the scheme of a source.
+   * - `InvalidInput` if `reuseImage` is not a boolean, or its stored specification breaks a current input rule, for example
+   *   for the scheme of a source.
    */
   readonly retry: (
     id: ById | RetrySandbox

@@ -2,7 +2,7 @@
  * The operations that launch a stopped or failed sandbox again: retry, rebuild.
  */
 import type { SqlError } from "@effect/sql"
-import { type DateTime, Effect, Option } from "effect"
+import { type DateTime, Effect, Option, Schema } from "effect"
 import { enqueueWrite } from "../../build-job/enqueue.js"
 import { joinNewestJob } from "../../build-job/newestJob.js"
 import { quotaGuards, quotaRefusal } from "../../build-job/quotas.js"
@@ -65,6 +65,11 @@ interface Latest {
 }
 
 type Relation = "retry" | "rebuild"
+
+const RetryOptions = Schema.Struct({ reuseImage: Schema.optional(Schema.Boolean) })
+
+const optionsOf = (by: ById | RetrySandbox) =>
+  typeof by === "object" && by !== null && "reuseImage" in by ? { reuseImage: by.reuseImage } : {}
 
 export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf }: Access, rows: JoinedRows) => {
   const sandboxes = sandboxStatements(sql)
@@ -183,7 +188,9 @@ export const makeRelaunches = ({ sql }: Repositories, { accessGuards, refusalOf 
 
   return {
     retry: (by: ById | RetrySandbox) =>
-      launchAgain("retry", by, typeof by === "object" && "reuseImage" in by && by.reuseImage === true),
+      Effect.flatMap(decodeInput("retry", RetryOptions)(optionsOf(by)), ({ reuseImage = false }) =>
+        launchAgain("retry", by, reuseImage)
+      ),
     rebuild: (by: ById) => launchAgain("rebuild", by, false)
   }
 }

@@ -95,6 +95,10 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         expect(yield* stateOf(sandbox.id)).toBe("failed failed succeeded failed")
         const owned = { id: sandbox.id, ownerUserId: ada }
         expect(yield* tagOf(lifecycle.retry({ id: sandbox.id, ownerUserId: eve, reuseImage: true }))).toBe("NotFound")
+        for (const reuseImage of ["yes", 1, null]) {
+          // @ts-expect-error -- an untyped caller
+          expect(yield* tagOf(lifecycle.retry({ ...owned, reuseImage }))).toBe("InvalidInput")
+        }
         const retried = yield* lifecycle.retry({ ...owned, reuseImage: true })
         expect(retried.job).toMatchObject({ status: "queued", publishedDigest: Option.some("sha256:1") })
         expect(yield* Effect.flatMap(WorkspaceBuildJobRepo, (jobs) => jobs.getById(retried.job.id))).toEqual(
