@@ -133,7 +133,17 @@ export const createNamespace = async (address: ServerAddress, name: string, file
   await admin(address, "POST", `${name}/create`)
 }
 
-export const deleteNamespace = (address: ServerAddress, name: string): Promise<void> => admin(address, "DELETE", name)
+/**
+ * Deletes a namespace. A file that the server writes meanwhile keeps the folder of the namespace, which is deleted with
+ * the server.
+ */
+export const deleteNamespace = async (address: ServerAddress, name: string): Promise<void> => {
+  try {
+    await admin(address, "DELETE", name)
+  } catch (error) {
+    if (!String(error).includes("Directory not empty")) throw error
+  }
+}
 
 const admin = async ({ adminPort }: ServerAddress, method: string, path: string): Promise<void> => {
   const response = await fetch(`http://127.0.0.1:${adminPort}/v1/namespaces/${path}`, {
