@@ -16,7 +16,7 @@ export interface Transition {
   readonly workflowId?: string
   /** Ids of related rows, and counts. */
   readonly payload?: Readonly<Record<string, string | number>>
-  /** Appends an event for an unchanged state if the payload differs: a job under a new lease. */
+  /** Appends an event for an unchanged state if the payload has other facts than the last event: a job under a new lease. */
   readonly evenIfSame?: boolean
   /** Appends an event even if it equals the previous event: a runtime that ends again. */
   readonly always?: boolean
@@ -68,10 +68,15 @@ const withoutRepeats = (transitions: ReadonlyArray<Transition>): ReadonlyArray<T
   })
 }
 
-/** The first transition of the subject repeats the last event of the journal. */
+/**
+ * The first transition of the subject repeats the last event of the journal: the state, and each fact of the payload. The
+ * last event may contain further facts, such as a changed priority.
+ */
 const firstIsRepeat = `(
   last.to_state IS value ->> '$.first.toState' AND value ->> '$.first.always' IS NOT 1
-  AND (value ->> '$.first.evenIfSame' IS NOT 1 OR last.payload IS value -> '$.first.payload'))`
+  AND (
+    value ->> '$.first.evenIfSame' IS NOT 1
+    OR json_patch(coalesce(last.payload, '{}'), value -> '$.first.payload') IS last.payload))`
 
 const appendText = `
   INSERT INTO control_plane_events (subject_type, subject_id, sequence, event_type, from_state, to_state, actor_type,

@@ -1,4 +1,4 @@
-import { Statement } from "@effect/sql"
+import { SqlClient, Statement } from "@effect/sql"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option, TestClock } from "effect"
 import { type Lease, WorkspaceBuildJobId } from "../../../src/build-job/WorkspaceBuildJob.js"
@@ -57,6 +57,16 @@ const callsOf = (
   recordRuntime: lifecycle.recordRuntime(lease, answer("running"))
 })
 
+/** The operations in the journal of a job, oldest first. */
+const eventsOf = (id: string) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    Effect.map(
+      sql<{ readonly type: string }>`
+        SELECT event_type AS type FROM control_plane_events WHERE subject_id = ${id} ORDER BY position`,
+      (rows) => rows.map(({ type }) => type)
+    )
+  )
+
 /** The contract of `beginBuild`, `finishBuild` and `failBuild`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
   describe(`SandboxLifecycle builds (${name})`, () => {
@@ -79,6 +89,20 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const again = yield* beginBuild(next.lease)
         expect(again).toEqual({ ...build, lease: next.lease, job: next.job })
         expect(yield* refusalOf(beginBuild(lease))).toMatchObject({ _tag: "LeaseLost", reason: "superseded" })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("a repeat of beginBuild adds no event, also after a change of the priority", () =>
+      Effect.gen(function* () {
+        const { beginBuild } = yield* SandboxLifecycle
+        const jobs = yield* WorkspaceBuildJobRepo
+        const { job, lease } = yield* claimed()
+        yield* beginBuild(lease)
+        yield* jobs.setPriority({ id: job.id, priority: 1 })
+        const before = yield* eventsOf(job.id)
+        yield* beginBuild(lease)
+        expect(yield* eventsOf(job.id)).toEqual(before)
+        expect(before.slice(-2)).toEqual(["beginBuild", "setPriority"])
       }).pipe(Effect.provide(layer))
     )
 
