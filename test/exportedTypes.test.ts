@@ -3,12 +3,13 @@
  * docstring.
  */
 import { beforeEach, expect, it } from "@effect/vitest"
-import { setTimeout } from "node:timers/promises"
+import { Effect } from "effect"
 import { fileURLToPath } from "node:url"
 import ts from "typescript"
 import packageJson from "../package.json" with { type: "json" }
 import { unexportedNames } from "../scripts/api/names.js"
 import { undocumentedNames } from "../scripts/api/undocumented.js"
+import { turns } from "./support/eventLoop.js"
 
 const folder = fileURLToPath(new URL("..", import.meta.url))
 
@@ -29,7 +30,7 @@ const programOf = (files: ReadonlyArray<string>) => ts.createProgram([...files],
 const program = programOf(entries)
 
 // The compiler blocks the event loop for most of a minute on a loaded machine. Vitest waits a minute for an answer.
-beforeEach(() => setTimeout(0))
+beforeEach(() => Effect.runPromise(turns(2)))
 
 it("the public declarations name exported types only", () => {
   expect(entries.length).toBeGreaterThan(10)

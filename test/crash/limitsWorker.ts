@@ -79,6 +79,7 @@ const fiber = (index: number) =>
       if ((yield* turn) > 0) continue
       const { byStatus } = yield* jobs.stats
       if (byStatus.queued + byStatus.running === 0) return
+      // A job of another process may be due at any time: its lease expires by the real clock.
       yield* Effect.sleep("20 millis")
     }
   })

@@ -3,11 +3,10 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, type Scope } from "effect"
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
-import { monotonicMs } from "../../src/libsql/backoff.js"
 import { Connection } from "../../src/libsql/Connection.js"
 import { openMemory } from "../../src/libsql/openLocal.js"
 import * as Sql from "../../src/libsql/SqlClient.js"
-import { turns, until } from "../support/eventLoop.js"
+import { elapsed, turns, until } from "../support/eventLoop.js"
 import { programAt } from "../support/programs.js"
 import { vi } from "vitest"
 import { codeOfFailure, newPath, openClient } from "./support.js"
@@ -15,10 +14,7 @@ import { codeOfFailure, newPath, openClient } from "./support.js"
 const memory = Effect.acquireRelease(Effect.promise(openMemory), (client) => Effect.promise(() => client.shutdown()))
 
 /** Waits until a transaction is old enough for a commit in a thread. */
-const aging = Effect.suspend(() => {
-  const start = monotonicMs()
-  return until(() => monotonicMs() - start > 60)
-})
+const aging = elapsed(60)
 
 const insert = (n: number) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => Effect.zipRight(sql`INSERT INTO t VALUES (${n})`, aging))

@@ -4,7 +4,9 @@
  */
 // oxlint-disable unicorn/require-post-message-target-origin -- a worker thread is not a window
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
+import { Effect } from "effect"
 import { openLocalFile } from "../../src/libsql/openLocal.js"
+import { elapsed } from "../support/eventLoop.js"
 
 /** Begins the commit, and reports it before it can have ended in a thread. */
 const commitLong = async (path: string) => {
@@ -14,7 +16,7 @@ const commitLong = async (path: string) => {
   await transaction.run("INSERT INTO t SELECT key, hex(randomblob(100)) FROM json_each(?)", [
     JSON.stringify(Array.from({ length: 50_000 }))
   ])
-  await new Promise((resolve) => setTimeout(resolve, 60))
+  await Effect.runPromise(elapsed(60))
   const committed = transaction.commit()
   parentPort?.postMessage("committing")
   await committed
@@ -22,9 +24,11 @@ const commitLong = async (path: string) => {
 
 if (isMainThread) {
   const worker = new Worker(new URL(import.meta.url), { workerData: process.argv[2], execArgv: process.execArgv })
-  worker.once("message", () => {
-    // The commit of a thread would end in the terminated worker, and abort this process.
-    void worker.terminate().then(() => setTimeout(() => process.stdout.write("ended"), 1000))
+  worker.once("message", async () => {
+    await worker.terminate()
+    // A commit in a thread would end in the terminated worker, and abort this process. Nothing reports that it has not.
+    await Effect.runPromise(elapsed(1000))
+    process.stdout.write("ended")
   })
 } else {
   await commitLong(String(workerData))

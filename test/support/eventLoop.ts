@@ -2,6 +2,7 @@
  * Waiting for events without an Effect clock: for turns of the event loop, and for lock waits.
  */
 import { Chunk, Clock, Effect, TestClock } from "effect"
+import { monotonicMs } from "../../src/libsql/backoff.js"
 import { busyWaits } from "../../src/libsql/metrics.js"
 
 /** Yields to the event loop until the condition holds. */
@@ -21,6 +22,13 @@ export const turns = (count: number): Effect.Effect<void> =>
   Effect.suspend(() => {
     let left = count
     return until(() => left-- <= 0)
+  })
+
+/** Yields to the event loop until this time has passed by the monotonic clock, which decides the age of a transaction. */
+export const elapsed = (millis: number): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const end = monotonicMs() + millis
+    return until(() => monotonicMs() >= end)
   })
 
 const waits = () => busyWaits.unsafeValue([]).count
