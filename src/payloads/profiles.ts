@@ -66,11 +66,7 @@ const fill = (spec: UserWorkspaceSpec, base: PartialUserWorkspaceSpec | undefine
   if (base === undefined) return spec
   const inputs = either(base.inputs ?? base.sources?.inputs, spec.inputs ?? spec.sources?.inputs, withInputs)
   const ssh = either(base.ssh ?? base.access?.ssh, spec.ssh ?? spec.access?.ssh, withSsh)
-  const packages = either(
-    base.packages ?? base.tooling?.packages,
-    spec.packages ?? spec.tooling?.packages,
-    withPackages
-  )
+  const packages = withPackages(base.packages ?? base.tooling?.packages, spec.packages ?? spec.tooling?.packages)
   const setup = either(base.setup ?? base.lifecycle?.setup, spec.setup ?? spec.lifecycle?.setup, withSteps)
   const startup = either(base.startup ?? base.lifecycle?.startup, spec.startup ?? spec.lifecycle?.startup, withStartup)
   const env = either(base.env ?? base.runtime?.env, spec.env ?? spec.runtime?.env, withKeys)
@@ -164,13 +160,16 @@ const withSsh = (base: SshAccess, own: SshAccess): SshAccess => {
 
 const packageOf = (ref: PackageRef) => (typeof ref === "string" ? { id: ref } : ref)
 
-const withPackages = (base: ReadonlyArray<PackageRef>, own: ReadonlyArray<PackageRef>): ReadonlyArray<PackageRef> => {
+// The packages that are added are filled too, because a list may name a package twice, once without a version.
+const withPackages = (base?: ReadonlyArray<PackageRef>, own?: ReadonlyArray<PackageRef>) => {
+  if (base === undefined) return own
   const general = base.map(packageOf)
-  const filled = own.map((ref) => {
-    const same = general.find(({ id }) => id === packageOf(ref).id)
-    return same === undefined ? ref : keepText(ref, { ...same, ...packageOf(ref) })
-  })
-  return [...filled, ...missingIn(own, base, (ref) => packageOf(ref).id)]
+  const filled = (ref: PackageRef): PackageRef => {
+    const { id, version } = packageOf(ref)
+    const versioned = general.find((one) => one.id === id && one.version !== undefined)
+    return version !== undefined || versioned === undefined ? ref : versioned
+  }
+  return [...(own ?? []), ...missingIn(own ?? [], base, (ref) => packageOf(ref).id)].map(filled)
 }
 
 const inputKey = ({ authRef, id, mountPath, provider, purpose, ref, url }: InputSource) =>

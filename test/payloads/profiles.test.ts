@@ -93,6 +93,33 @@ describe("applyProfiles", () => {
       { packages: [{ id: "node", version: "22" }, { id: "go", version: "1.22" }, "ripgrep", "jq"] }
     ],
     [
+      "fills a package that a profile names twice, and each version from the first that has one",
+      { packages: ["go"] },
+      { packages: ["go", { id: "go", version: "1.22" }, { id: "node", version: "22" }, "node"] },
+      {},
+      {
+        packages: [
+          { id: "go", version: "1.22" },
+          { id: "node", version: "22" },
+          { id: "node", version: "22" }
+        ]
+      }
+    ],
+    [
+      "fills a package that only a profile names twice",
+      {},
+      { packages: [{ id: "node", version: "22" }, "node"] },
+      {},
+      {
+        tooling: {
+          packages: [
+            { id: "node", version: "22" },
+            { id: "node", version: "22" }
+          ]
+        }
+      }
+    ],
+    [
       "keeps SSH disabled, and fills its settings",
       { ssh: false },
       { ssh: { enabled: true, listenPort: 2200 } },
@@ -146,7 +173,9 @@ describe("applyProfiles", () => {
     ],
     ["ignores the source of a profile", {}, { repo: `${url}-template` }, { sources: { workspace: `${url}-mine` } }, {}]
   ])("%s", (_, spec, repositoryProfile, profile, resolved) => {
-    expect(applyProfiles({ ...minimal, ...spec }, repositoryProfile, profile)).toEqual({ ...minimal, ...resolved })
+    const expected = { ...minimal, ...resolved }
+    expect(applyProfiles({ ...minimal, ...spec }, repositoryProfile, profile)).toEqual(expected)
+    expect(applyProfiles(expected, repositoryProfile, profile)).toEqual(expected)
   })
 
   it("applies a profile with a source that new specifications may not have", () => {
