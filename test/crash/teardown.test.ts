@@ -10,7 +10,7 @@ import * as Database from "../../src/Database.js"
 import * as Migrations from "../../src/Migrations.js"
 import { child } from "../support/children.js"
 import { temporaryDirectory } from "../support/directories.js"
-import { until } from "../support/eventLoop.js"
+import { eventually, until } from "../support/eventLoop.js"
 import type { TeardownReport, TeardownWorkerOptions } from "./teardownProtocol.js"
 import { volume } from "../support/volume.js"
 
@@ -79,9 +79,8 @@ it.scopedLive(
         yield* Effect.promise(() => victim.ended)
         yield* until(() => others.flatMap((other) => stops(other, "ended")).length === count)
 
-        const rows = yield* Effect.repeat(stored, {
-          until: (found) => found.every(({ status }) => status === "succeeded")
-        })
+        yield* eventually(Effect.map(stored, (found) => found.every(({ status }) => status === "succeeded")))
+        const rows = yield* stored
         expect(rows).toHaveLength(count)
         expect(rows.filter(({ runtime }) => runtime !== "stopped")).toEqual([])
         const ended = others.flatMap((other) => stops(other, "ended"))
