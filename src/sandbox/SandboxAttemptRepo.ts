@@ -40,6 +40,7 @@ import {
   type SandboxAttemptStatus,
   type SetSnapshot
 } from "./SandboxAttempt.js"
+import { ownedReferences } from "./sandboxStatements.js"
 import { makeSnapshots } from "./snapshots.js"
 
 /**
@@ -281,20 +282,7 @@ const make = Effect.gen(function* () {
         Effect.catchTag(
           "ReferenceNotFound",
           resolveForeignKeyError(sql, [
-            { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
-            { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) },
-            { field: "repositoryId", table: "repositories", id: Option.fromNullable(request.repositoryId) },
-            {
-              field: "repositoryProfileRevisionId",
-              table: "repository_profile_revisions",
-              id: Option.fromNullable(request.repositoryProfileRevisionId)
-            },
-            {
-              field: "profileRevisionId",
-              table: "profile_revisions",
-              id: Option.fromNullable(request.profileRevisionId),
-              rule: "sandbox_attempts: a profile of another owner"
-            },
+            ...ownedReferences("sandbox_attempts", request),
             { field: "issueId", table: "issues", id: Option.fromNullable(request.issueId) },
             {
               field: "retryOfAttemptId",

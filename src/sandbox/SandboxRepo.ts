@@ -27,7 +27,7 @@ import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { toWrite } from "../sql/writeAll.js"
 import { SandboxFilter } from "./filters.js"
-import { orSandboxNotFound, sandboxReferences, sandboxStatements } from "./sandboxStatements.js"
+import { orSandboxNotFound, ownedReferences, sandboxStatements } from "./sandboxStatements.js"
 import {
   AttemptLinkFilter,
   CreateSandbox,
@@ -218,7 +218,7 @@ const make = Effect.gen(function* () {
       )(request).pipe(
         Effect.flatMap(insert),
         traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
-        Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, sandboxReferences(request)))
+        Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, ownedReferences("sandboxes", request)))
       ),
 
     findById: (by) => find(targetOf(by)).pipe(traced("findById", { "sandbox.id": targetOf(by).id })),

@@ -18,9 +18,15 @@ import {
   sandboxTransitions
 } from "./Sandbox.js"
 
-/** Returns the rows that a sandbox refers to. */
-export const sandboxReferences = (
-  request: Partial<Omit<typeof CreateSandbox.Encoded, "name" | "status">>
+/** Returns the rows that a sandbox or an attempt refers to. */
+export const ownedReferences = (
+  table: "sandboxes" | "sandbox_attempts",
+  request: Partial<
+    Record<
+      "ownerUserId" | "requestedByUserId" | "repositoryId" | "repositoryProfileRevisionId" | "profileRevisionId",
+      string | undefined
+    >
+  >
 ): ReadonlyArray<Reference> => [
   { field: "ownerUserId", table: "user", id: Option.fromNullable(request.ownerUserId) },
   { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) },
@@ -34,7 +40,7 @@ export const sandboxReferences = (
     field: "profileRevisionId",
     table: "profile_revisions",
     id: Option.fromNullable(request.profileRevisionId),
-    rule: "sandboxes: a profile of another owner"
+    rule: `${table}: a profile of another owner`
   }
 ]
 

@@ -21,7 +21,7 @@ import { toWrite } from "../../sql/writeAll.js"
 import { attemptStatements } from "../attemptStatements.js"
 import { SandboxId } from "../Sandbox.js"
 import { SandboxAttemptId, SetSnapshot } from "../SandboxAttempt.js"
-import { sandboxReferences, sandboxStatements } from "../sandboxStatements.js"
+import { ownedReferences, sandboxStatements } from "../sandboxStatements.js"
 import type { Launch, LaunchSandbox } from "../SandboxViews.js"
 import { insertSnapshot } from "../snapshots.js"
 import { encodeBlueprint, launchReaders, written } from "./launchRows.js"
@@ -59,9 +59,9 @@ export const launchActor = ({
 
 /** Returns the rows that a launch refers to. */
 export const launchReferences = (
-  request: Parameters<typeof sandboxReferences>[0] & { readonly issueId?: string | undefined }
+  request: Parameters<typeof ownedReferences>[1] & { readonly issueId?: string | undefined }
 ): ReadonlyArray<Reference> => [
-  ...sandboxReferences(request),
+  ...ownedReferences("sandboxes", request),
   { field: "issueId", table: "issues", id: Option.fromNullable(request.issueId) }
 ]
 
