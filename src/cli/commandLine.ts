@@ -5,7 +5,7 @@ import * as AutoCorrect from "@effect/cli/AutoCorrect"
 import * as CliConfig from "@effect/cli/CliConfig"
 import * as CommandDescriptor from "@effect/cli/CommandDescriptor"
 import type * as Usage from "@effect/cli/Usage"
-import { HashMap, Option } from "effect"
+import { HashMap, Option, Predicate } from "effect"
 
 /** The command that the arguments name, as far as it is known. */
 export interface Named {
@@ -15,8 +15,15 @@ export interface Named {
   readonly subcommands: ReadonlyArray<string>
   /** The argument in the place of a subcommand, unless it is the name of one. */
   readonly unknown: string | undefined
-  /** The names of its options; empty for a command with subcommands. */
-  readonly options: ReadonlyArray<string>
+  /** Its options; empty for a command with subcommands. */
+  readonly options: ReadonlyArray<NamedOption>
+}
+
+interface NamedOption {
+  /** The name with its dashes: `--status`. */
+  readonly name: string
+  /** The values that it accepts, as the help lists them: `queued | running`. */
+  readonly values: string | undefined
 }
 
 type Descriptor = CommandDescriptor.Command<unknown>
@@ -47,19 +54,19 @@ const leaf = (path: ReadonlyArray<string>, command: Descriptor): Named => ({
   path,
   subcommands: [],
   unknown: undefined,
-  options: namesIn(CommandDescriptor.getUsage(command)).filter((name) => name.startsWith("--"))
+  options: optionsIn(CommandDescriptor.getUsage(command)).filter(({ name }) => name.startsWith("--"))
 })
 
-const namesIn = (usage: Usage.Usage): ReadonlyArray<string> => {
+const optionsIn = (usage: Usage.Usage): ReadonlyArray<NamedOption> => {
   switch (usage._tag) {
     case "Named":
-      return usage.names
+      return usage.names.map((name) => ({ name, values: Option.getOrUndefined(usage.acceptedValues) }))
     case "Optional":
     case "Repeated":
-      return namesIn(usage.usage)
+      return optionsIn(usage.usage)
     case "Alternation":
     case "Concat":
-      return [...namesIn(usage.left), ...namesIn(usage.right)]
+      return [...optionsIn(usage.left), ...optionsIn(usage.right)]
     default:
       return []
   }
@@ -82,9 +89,39 @@ export const unknownCommand = ({ path, subcommands }: Named, unknown: string): s
   return `unknown command${of} '${unknown}': ${remedy}`
 }
 
-/** Adds the most similar option to the problem of an unknown one. */
-export const withSuggestedOption = (problem: string, { options }: Named): string => {
-  const [, unknown = ""] = /^Received unknown argument: '(--[^']*)'$/.exec(problem) ?? []
-  const similar = similarTo(unknown, options)
-  return similar === undefined ? problem : `${problem}; did you mean ${similar}?`
+/**
+ * Describes a problem that the parser found: names the option of a refused value, and the option that is most similar to an
+ * unknown one.
+ */
+export const parserProblem = (problem: string, { options }: Named): string => {
+  const [, unknown] = /^Received unknown argument: '(.*)'$/.exec(problem) ?? []
+  if (unknown !== undefined) return unknownArgument(unknown, options)
+  const [, values] = /^Expected one of the following cases: (.*)$/.exec(problem) ?? []
+  const refused = options.find((option) => option.values === values?.replaceAll(", ", " | "))
+  return values === undefined || refused === undefined ? problem : `${refused.name} must be one of ${values}`
+}
+
+/** Describes an argument or an option that the command does not have. */
+export const unknownArgument = (unknown: string, options: ReadonlyArray<NamedOption> = []): string => {
+  if (!unknown.startsWith("-")) return `unknown argument '${unknown}'`
+  const similar = similarTo(
+    unknown,
+    options.map(({ name }) => name)
+  )
+  return `unknown option '${unknown}'${similar === undefined ? "" : `: did you mean ${similar}?`}`
+}
+
+/**
+ * Describes an input that a service refused by the options that contained it: `cursor: …` becomes `--cursor …`. The error is
+ * recognized by its tag, because its class would load the schemas. Returns undefined for other errors.
+ */
+export const inputProblem = (error: unknown, { options }: Named): string | undefined => {
+  if (!Predicate.isTagged(error, "InvalidInput") || !Predicate.hasProperty(error, "issues")) return undefined
+  if (!Array.isArray(error.issues)) return undefined
+  return error.issues
+    .map((issue) => {
+      const option = options.find(({ name }) => String(issue).startsWith(`${name.slice(2)}: `))
+      return option === undefined ? String(issue) : String(issue).replace(/^.*?: /, `${option.name} `)
+    })
+    .join("; ")
 }

@@ -22,7 +22,7 @@ export const summaries = {
   sandboxes: "Reads sandboxes with their attempts, errors and timeline: list, show.",
   workflows: "Reads issue workflows with their executions: list, show.",
   jobs: "Reads and changes the build queue: list, show, redrive, fail, cancel.",
-  queue: "Reads the load of the build queue, and changes its limits and pauses: stats, limits, pause, resume.",
+  queue: "Reads the load of the build queue, and changes its limits and pauses: stats, limits, pause, resume, repair.",
   deliveries: "Reads the inbox of webhook deliveries: list, show, redeliver.",
   events: "Reads the journal of state changes: list, tail.",
   secrets: "Shows and rotates the keys that encrypt secrets: status, rotate.",

@@ -9,7 +9,7 @@ import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as ValidationError from "@effect/cli/ValidationError"
 import { Cause, Console, Effect, Option, Predicate } from "effect"
-import { namedIn, type Named, unknownCommand, withSuggestedOption } from "./commandLine.js"
+import { inputProblem, namedIn, type Named, parserProblem, unknownArgument, unknownCommand } from "./commandLine.js"
 import { urlName, variable } from "../libsql/settings.js"
 import { formHelp, widthOf, withoutColour } from "./help.js"
 import { commandNames, type CommandName, description, isCommandName, name, summaries, version } from "./overview.js"
@@ -117,7 +117,7 @@ const report = (cause: Cause.Cause<unknown>, named: Named, firstArgument: string
       ? usageProblem(failure, named, firstArgument)
       : failure === undefined
         ? `unexpected failure: ${messageOf(Cause.squash(cause))}`
-        : messageOf(failure)
+        : (inputProblem(failure, named) ?? messageOf(failure))
     const message = oneLine(problem) + (yield* serverOf(failure))
     const path = isOption(firstArgument) ? [] : named.path
     const hint = isUsage ? ` (see ${[name, ...path, "--help"].join(" ")})` : ""
@@ -140,9 +140,9 @@ const serverOf = (failure: unknown) =>
 
 const usageProblem = (error: ValidationError.ValidationError, named: Named, firstArgument: string): string => {
   // The parser mistakes an option before the command for a command.
-  if (isOption(firstArgument)) return `Received unknown argument: '${firstArgument}'`
+  if (isOption(firstArgument)) return unknownArgument(firstArgument)
   if (named.unknown !== undefined) return unknownCommand(named, named.unknown)
-  return withSuggestedOption(oneLine(HelpDoc.toAnsiText(error.error)), named)
+  return parserProblem(oneLine(HelpDoc.toAnsiText(error.error)), named)
 }
 
 const messageOf = (error: unknown): string =>

@@ -159,7 +159,7 @@ it.scopedLive("jobs changes nothing when an unknown option follows an id", () =>
       expect(outcome).toEqual({
         code: 2,
         stdout: "",
-        stderr: `sealant-db: Received unknown argument: '${rest[0]}' (see sealant-db jobs ${String(command)} --help)\n`
+        stderr: `sealant-db: unknown option '${rest[0]}' (see sealant-db jobs ${String(command)} --help)\n`
       })
     }
     expect((yield* run(["jobs", "list", "--status", "queued"], environment)).stdout).toContain("job-1")
@@ -208,7 +208,7 @@ it.scopedLive("stats and purge print text, and JSON for scripts", () =>
     expect((yield* run(both, environment)).stdout).toBe("removed 0 rows\n")
     expect(yield* run(["purge", "--keep", "session=soon"], environment)).toMatchObject({
       code: 1,
-      stderr: "sealant-db: Retention.purge: policy.session: must be a duration of up to a hundred years, or `keep`\n"
+      stderr: "sealant-db: policy.session: must be a duration of up to a hundred years, or `keep`\n"
     })
   })
 )

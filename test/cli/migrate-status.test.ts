@@ -53,10 +53,7 @@ it.scopedLive("a failure is one line on stderr with exit code 1, or 2 for a usag
     expect(outcomes.map(({ code, stderr }) => [code, stderr])).toEqual([
       [1, `sealant-db: DATABASE_FILE_PATH: ${text} is not a SQLite database\n`],
       [1, `sealant-db: DATABASE_FILE_PATH: the directory ${text} cannot be created: part of the path is a file\n`],
-      [
-        2,
-        "sealant-db: Received unknown argument: '--dryrun'; did you mean --dry-run? (see sealant-db migrate --help)\n"
-      ],
+      [2, "sealant-db: unknown option '--dryrun': did you mean --dry-run? (see sealant-db migrate --help)\n"],
       [
         1,
         `sealant-db: the database ${join(directory, "none.sqlite")} is older than the program and lacks ${first} and ${names.length - 1} more: run \`sealant-db migrate\`\n`

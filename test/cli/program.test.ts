@@ -75,7 +75,7 @@ it.live("prints completions of all commands for a shell", () =>
   })
 )
 
-it.live("exits with 2 and one line for an unknown command or option, with the most similar one", () =>
+it.live("exits with 2 and one line for an unknown command or option and a refused value, with the remedy", () =>
   Effect.gen(function* () {
     const calls: ReadonlyArray<readonly [ReadonlyArray<string>, string, string]> = [
       [
@@ -85,15 +85,17 @@ it.live("exits with 2 and one line for an unknown command or option, with the mo
       ],
       [["stauss"], "unknown command 'stauss': did you mean status?", ""],
       [["jobs", "lst"], "unknown command of jobs 'lst': did you mean list?", "jobs "],
+      [["jobs", "list", "--statu", "failed"], "unknown option '--statu': did you mean --status?", "jobs list "],
+      [["--frobnicate", "status"], "unknown option '--frobnicate'", ""],
+      [["status", "--frobnicate"], "unknown option '--frobnicate'", "status "],
+      [["migrate", "now"], "unknown argument 'now'", "migrate "],
+      [["status", "--json=maybe"], "unknown argument 'maybe'", "status "],
       [
-        ["jobs", "list", "--statu", "failed"],
-        "Received unknown argument: '--statu'; did you mean --status?",
+        ["jobs", "list", "--status", "bogus"],
+        "--status must be one of queued, running, succeeded, failed, cancelled",
         "jobs list "
       ],
-      [["--frobnicate", "status"], "Received unknown argument: '--frobnicate'", ""],
-      [["status", "--frobnicate"], "Received unknown argument: '--frobnicate'", "status "],
-      [["migrate", "now"], "Received unknown argument: 'now'", "migrate "],
-      [["status", "--json=maybe"], "Received unknown argument: 'maybe'", "status "]
+      [["jobs", "list", "--limit", "0"], "--limit must be a whole number from 1 to 500", "jobs list "]
     ]
     for (const [args, problem, command] of calls) {
       expect(yield* runHere(args)).toEqual({

@@ -94,7 +94,11 @@ it.scopedLive("sandboxes list prints the sandboxes of all owners in pages, with 
     expect((yield* run(["list", "--limit", "1"], environment)).stdout).toContain(
       `\n\nnext page: --cursor ${first.nextCursor}\n`
     )
-    expect((yield* run(["list", "--cursor", "none"], environment)).code).toBe(1)
+    expect(yield* run(["list", "--cursor", "none"], environment)).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: "sealant-db: --cursor is not a cursor of this list\n"
+    })
   })
 )
 
