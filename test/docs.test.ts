@@ -9,6 +9,7 @@ import { execFileSync } from "node:child_process"
 import { existsSync, readdirSync, readFileSync, symlinkSync } from "node:fs"
 import { dirname, join, relative } from "node:path"
 import { fileURLToPath } from "node:url"
+import { PersistenceErrorReason } from "../src/Errors.js"
 import { examples } from "../scripts/extract-examples.js"
 import { temporaryDirectory } from "./support/directories.js"
 
@@ -82,6 +83,30 @@ it("the sidebar of the site lists every page of the docs", () => {
   expect(listed.toSorted()).toEqual(
     pages.filter((page) => page.startsWith("docs/") && page !== "docs/index.md").toSorted()
   )
+})
+
+it("every page of the docs has at most 150 lines, except generated ones and the benchmarks", () => {
+  const long = ["api", "benchmarks", "schema", "sql", "states"].map((name) => `docs/${name}.md`)
+  const linesOf = (page: string) => readFileSync(join(root, page), "utf8").split("\n").length - 1
+  expect(
+    pages.filter((page) => page.startsWith("docs/") && !long.includes(page)).filter((page) => linesOf(page) > 150)
+  ).toEqual([])
+})
+
+it("Troubleshooting lists every error of the package, and every reason of PersistenceError", () => {
+  const tags = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .flatMap((name) =>
+      Array.from(
+        readFileSync(join(root, "src", name), "utf8").matchAll(/^export class (\w+) extends Schema\.TaggedError/gm),
+        ([, tag = ""]) => tag
+      )
+    )
+  expect(tags.length).toBeGreaterThan(25)
+  const text = readFileSync(join(root, "docs/troubleshooting.md"), "utf8")
+  const causes = PersistenceErrorReason.literals.map((reason) => `| \`PersistenceError\` (\`${reason}\`) |`)
+  expect(tags.filter((tag) => !text.includes(`\`${tag}\``))).toEqual([])
+  expect(causes.filter((cause) => !text.includes(cause))).toEqual([])
 })
 
 const programOf = (page: string) => examples().find(({ file }) => file === page)?.code ?? ""

@@ -35,6 +35,7 @@ export default defineConfig({
         items: pages(
           ["API on top", "api-on-top"],
           ["Workers", "workers"],
+          ["Leases of workers", "worker-leases"],
           ["Build queue", "build-queue"],
           ["Runtime worker", "runtime-worker"],
           ["Webhooks", "webhooks"],
@@ -53,9 +54,14 @@ export default defineConfig({
           ["sealant-db", "cli"],
           ["Dashboard", "dashboard"],
           ["Operations", "operations"],
+          ["Backups", "backups"],
+          ["Findings of doctor", "doctor"],
           ["Supervision", "supervision"],
+          ["The end of a sandbox", "sandbox-ends"],
           ["Observability", "observability"],
-          ["Server", "remote"],
+          ["Server", "server"],
+          ["Limits of a server", "server-limits"],
+          ["Replicas", "server-replicas"],
           ["Migrations", "migrations"],
           ["Upgrading", "upgrading"],
           ["Import", "legacy-import"],
@@ -75,7 +81,13 @@ export default defineConfig({
         text: "Background",
         items: pages(
           ["Architecture", "architecture"],
+          ["Decisions: client", "decisions-client"],
+          ["Decisions: transactions", "decisions-transactions"],
+          ["Decisions: rows", "decisions-rows"],
+          ["Decisions: queues", "decisions-queue"],
+          ["Decisions: features", "decisions-features"],
           ["Threat model", "threat-model"],
+          ["Threat model: storage", "threat-model-storage"],
           ["Encryption", "encryption"],
           ["Benchmarks", "benchmarks"]
         )

@@ -156,7 +156,7 @@ export const render = (
     "- Statements are in the order of their first execution. `grep '^UPDATE sandboxes' docs/sql.md` finds each that writes",
     "  the table.",
     "- In a transaction: the statements run between `BEGIN IMMEDIATE` and `COMMIT`, and nested ones between `SAVEPOINT` and",
-    "  `RELEASE`. Other writes share commits ([architecture.md](architecture.md#group-commit)).",
+    "  `RELEASE`. Other writes share commits ([architecture.md](decisions-transactions.md#15-group-commit)).",
     "- The comments are the [query plan](https://www.sqlite.org/eqp.html) on an empty database, without triggers.",
     "- `IN (?, ...)` is a list of any length. `UNION ALL ...` repeats the branch before it for each status. Names of result",
     '  columns are omitted if they are the names of fields: `AS "createdAt"` after `created_at`.',

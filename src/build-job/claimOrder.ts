@@ -1,5 +1,5 @@
 /**
- * The order of claims, as SQL: which job a claim takes. docs/architecture.md has the reasons.
+ * The order of claims, as SQL: which job a claim takes. docs/decisions-queue.md has the reasons.
  *
  * `build_queue_flows` has a row for each owner and priority, `build_queue_lanes` one for each flow, registry and
  * concurrency key. Triggers on the jobs maintain both (`migrations/0023_fair_queue.ts`). Each step reads the first

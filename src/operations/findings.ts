@@ -42,7 +42,7 @@ const orProblem =
   (check: string) =>
   <E extends { readonly message: string }, R>(findings: Effect.Effect<ReadonlyArray<Finding>, E, R>) =>
     Effect.catchAll(findings, (error) =>
-      Effect.succeed([problem(check, error.message, "see docs/operations.md, Findings")])
+      Effect.succeed([problem(check, error.message, "see docs/doctor.md")])
     )
 
 /** Compares the tables of the build queue with its jobs. */

@@ -5,8 +5,10 @@ import { describe, expect, it } from "@effect/vitest"
 import { existsSync, readFileSync } from "node:fs"
 import { titlesIn } from "../support/titles.js"
 
-const document = new URL("../../docs/threat-model.md", import.meta.url)
-const text = readFileSync(document, "utf8")
+const directory = new URL("../../docs/", import.meta.url)
+const text = ["threat-model.md", "threat-model-storage.md"]
+  .map((name) => readFileSync(new URL(name, directory), "utf8"))
+  .join("\n")
 
 /** The links to tests, as the title of the test and its file. */
 const claimed = [...text.matchAll(/\[([^\]]+)\]\((\.\.\/test\/[^)]+)\)/g)].map(
@@ -19,7 +21,7 @@ const titlesOf = (file: URL) =>
 
 describe("the threat model", () => {
   it.each(claimed)("%s (%s)", (title, file) => {
-    const url = new URL(file, document)
+    const url = new URL(file, directory)
     expect(existsSync(url), `${file} is there`).toBe(true)
     expect(titlesOf(url)).toContain(title)
   })
