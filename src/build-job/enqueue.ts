@@ -10,6 +10,7 @@ import type { Write } from "../sql/writeAll.js"
 import { mayUse } from "./quotas.js"
 import { encodeSpec, requestFingerprint } from "./requestFingerprint.js"
 import { defaultPriority, type EnqueueJob, WorkspaceBuildJob, type WorkspaceBuildJobId } from "./WorkspaceBuildJob.js"
+import { onFirstUse } from "../sql/decoder.js"
 
 const columns = `id, run_id, status, registry_id, repository, tag, request_payload,
     request_fingerprint, idempotency_key, max_attempts, max_duration_ms, available_at, created_at, updated_at, plan_hash,
@@ -91,7 +92,7 @@ interface QueuedJob extends Omit<NewJob, "availableAt"> {
   readonly now: number
 }
 
-const instance = instancesOf(WorkspaceBuildJob)
+const instance = onFirstUse(() => instancesOf(WorkspaceBuildJob))
 
 /** Builds the row that `insertText` stores. */
 const queuedJob = ({ availableAt, fingerprint, id, now, ...job }: QueuedJob): WorkspaceBuildJob => {

@@ -15,6 +15,7 @@ import { makeClaimDue } from "./claimDue.js"
 import type { JobOutcome } from "./JobBatches.js"
 import { jobsClaimed, jobsRetried } from "./jobMetrics.js"
 import { type ClaimedJob, JobFailure, JobSuccess, type Lease, WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
+import { encoderOf } from "../sql/decoder.js"
 
 const service = "WorkspaceBuildJobRepo"
 const own = operations(service, "WorkspaceBuildJob")
@@ -29,7 +30,7 @@ const batchLimit = (method: string, items: ReadonlyArray<unknown>) =>
     ? Effect.void
     : new InvalidInput({ operation: `${service}.${method}`, issues: [`must have at most ${maxRows} items`] })
 
-const encodeResult = Schema.encodeSync(Schema.parseJson(OsExecutorCompileResult))
+const encodeResult = encoderOf(Schema.parseJson(OsExecutorCompileResult))
 
 /** Returns the parameters of `succeedText` after those of the lease. */
 export const successValues = ({

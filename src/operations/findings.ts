@@ -41,9 +41,7 @@ const problem = (check: string, text: string, remedy: string): Finding => ({
 const orProblem =
   (check: string) =>
   <E extends { readonly message: string }, R>(findings: Effect.Effect<ReadonlyArray<Finding>, E, R>) =>
-    Effect.catchAll(findings, (error) =>
-      Effect.succeed([problem(check, error.message, "see docs/doctor.md")])
-    )
+    Effect.catchAll(findings, (error) => Effect.succeed([problem(check, error.message, "see docs/doctor.md")]))
 
 /** Compares the tables of the build queue with its jobs. */
 const counters = Effect.gen(function* () {

@@ -18,6 +18,7 @@ import { purgeOf } from "../sql/expiry.js"
 import { operations, spanned } from "../sql/operations.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { PackageCacheQuery, PackageResolutionCacheEntry, StoreResolution } from "./PackageResolutionCacheEntry.js"
+import { encoderOf } from "../sql/decoder.js"
 
 /** Request of `getOrResolve`. */
 export interface ResolveRequest<E, R> {
@@ -85,7 +86,7 @@ export interface PackageResolutionCacheService {
 const own = operations("PackageResolutionCacheRepo", "PackageResolutionCacheEntry")
 const { decodeInput, traced } = own
 
-const encodeResolution = Schema.encodeSync(Schema.parseJson(PackageResolution))
+const encodeResolution = encoderOf(Schema.parseJson(PackageResolution))
 
 /** Sets `fetchedAt` to now and `expiresAt` to the end of the `ttl`, if there is one. */
 const withTtl = (

@@ -2,7 +2,7 @@
  * Application of profiles to a specification.
  */
 import { Schema } from "effect"
-import { readingOf } from "../sql/decoder.js"
+import { onFirstUse, readingOf } from "../sql/decoder.js"
 import {
   type CommandStep,
   type HarnessRef,
@@ -60,7 +60,7 @@ export const applyProfiles = (
 ): UserWorkspaceSpec => fill(fill(spec, profile), repositoryProfile)
 
 // Removes keys that are undefined. Accepts any stored source, because a profile may be older than the rules of sources.
-const withoutAbsent = Schema.decodeSync(readingOf(UserWorkspaceSpec))
+const withoutAbsent = onFirstUse(() => Schema.decodeSync(readingOf(UserWorkspaceSpec)))
 
 const fill = (spec: UserWorkspaceSpec, base: PartialUserWorkspaceSpec | undefined): UserWorkspaceSpec => {
   if (base === undefined) return spec

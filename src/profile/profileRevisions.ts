@@ -22,6 +22,7 @@ import {
   ProfileSshSettings
 } from "./ProfileRevision.js"
 import type { makeVersioned } from "./versioned.js"
+import { encoderOf } from "../sql/decoder.js"
 
 const { decodeInput, orNotFound, traced } = operations("ProfileRepo", "ProfileRevision")
 
@@ -48,7 +49,7 @@ export interface CreatedProfileRevision extends Schema.Schema.Type<typeof Create
 
 type Input = typeof CreateProfileRevision.Type
 
-const encodeContent = Schema.encodeSync(CreateProfileRevision)
+const encodeContent = encoderOf(CreateProfileRevision)
 
 /** Builds the content of a revision for its fingerprint: lists are sorted, absent parts are null or empty. */
 const contentOf = ({ envVars, secretBindings, sshKeys, sshSettings, ...rest }: Input) => ({

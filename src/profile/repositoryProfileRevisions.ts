@@ -24,6 +24,7 @@ import {
   RepositoryProfileRevisionId
 } from "./RepositoryProfile.js"
 import type { makeVersioned } from "./versioned.js"
+import { encoderOf } from "../sql/decoder.js"
 
 const { decodeInput, orNotFound, traced } = operations("RepositoryProfileRepo", "RepositoryProfileRevision")
 const ofLinks = operations("RepositoryProfileRepo", "RepositoryProfileLink")
@@ -47,7 +48,7 @@ export interface CreatedRepositoryProfileRevision extends Schema.Schema.Type<typ
 type Input = typeof CreateRepositoryProfileRevision.Type
 type InputLinks = (typeof ReplaceLinks.Type)["links"]
 
-const encode = Schema.encodeSync(CreateRepositoryProfileRevision)
+const encode = encoderOf(CreateRepositoryProfileRevision)
 
 const profileRevisionNotFound = () =>
   new ReferenceNotFound({ entity: "RepositoryProfileLink", reference: "profileRevisionId" })

@@ -9,7 +9,7 @@ import { JsonObject } from "../sql/json.js"
 import { canonicalJson } from "../sql/fingerprint.js"
 import { type ById, type Target, targetOf } from "../sql/ownerScope.js"
 import { operations } from "../sql/operations.js"
-import { readingOf } from "../sql/decoder.js"
+import { encoderOf, readingOf } from "../sql/decoder.js"
 import { resolveForeignKeyError } from "../sql/references.js"
 import { columnList, type RowsOf } from "../sql/rows.js"
 import { UserWorkspaceSpec } from "../payloads/UserWorkspaceSpec.js"
@@ -20,7 +20,7 @@ import { attemptOwnerScope } from "./attemptOwner.js"
 const { decodeInput, traced } = operations("SandboxAttemptRepo", "SandboxAttemptSnapshot")
 
 // Accepts values beyond the input limits: the stored snapshot may be older than a limit.
-const encode = Schema.encodeSync(
+const encode = encoderOf(
   Schema.Struct({
     attemptId: Schema.String,
     userSpecPayload: readingOf(UserWorkspaceSpec),

@@ -10,7 +10,7 @@ import type { SqlError } from "@effect/sql"
 import { Data, Effect, Either, Option, ParseResult, Schema, SchemaAST } from "effect"
 import { type ClientInternals, clientInternals } from "../libsql/registry.js"
 import { convertedObjectsOf } from "../libsql/shape.js"
-import { type Decoder, decoderOf, invalid } from "./decoder.js"
+import { type Decoder, decoderOf, invalid, onFirstUse } from "./decoder.js"
 
 /** A stored row that does not match its model. Contains the name of the column, not its value. */
 export class CorruptRow extends Data.TaggedError("CorruptRow")<{ readonly entity: string; readonly column: string }> {}
@@ -171,11 +171,13 @@ export const partOf = <A>(
   alias: string
 ): ((row: Row) => Effect.Effect<Option.Option<A>, CorruptRow>) => {
   const decode = rowDecoder(model, `${alias}.`)
-  const columns = columnsOf(model)
-  return (row) =>
-    columns.every(({ name }) => (row[`${alias}.${name}`] ?? null) === null)
+  let columns: ReadonlyArray<Column> | undefined
+  return (row) => {
+    columns ??= columnsOf(model)
+    return columns.every(({ name }) => (row[`${alias}.${name}`] ?? null) === null)
       ? Effect.succeedNone
       : decoded(() => Option.some(decode(row)))
+  }
 }
 
 /** Removes the columns that are `undefined`. */
@@ -225,15 +227,19 @@ const entityOf = (ast: SchemaAST.AST): string =>
     SchemaAST.isTransformation(ast) ? entityOf(ast.to) : "row"
   )
 
-// Each decoder is compiled once: compiling those of all models takes longer than building the layers that use them.
+// Each decoder is compiled once, by the first row: compiling those of all models takes longer than building the layers that
+// use them.
 const rowDecoders = new WeakMap<RowModel<unknown>, Map<string, (row: Row) => unknown>>()
 
-const rowDecoder = <A>(model: RowModel<A>, prefix = ""): ((row: Row) => A) => {
+const rowDecoder = <A>(model: RowModel<A>, prefix = ""): ((row: Row) => A) =>
+  onFirstUse(() => compiledRowDecoder(model, prefix) as (row: Row) => A)
+
+const compiledRowDecoder = (model: RowModel<unknown>, prefix: string) => {
   const ofModel = rowDecoders.get(model) ?? new Map<string, (row: Row) => unknown>()
   rowDecoders.set(model, ofModel)
   const known = ofModel.get(prefix) ?? compileRowDecoder(model, prefix)
   ofModel.set(prefix, known)
-  return known as (row: Row) => A
+  return known
 }
 
 const compileRowDecoder = (model: RowModel<unknown>, prefix: string): ((row: Row) => unknown) => {

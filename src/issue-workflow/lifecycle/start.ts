@@ -2,7 +2,7 @@
  * Operations that open workflows, and start and begin executions.
  */
 import type { SqlClient, SqlError } from "@effect/sql"
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option } from "effect"
 import type { Actor } from "../../events/ControlPlaneEvent.js"
 import { CurrentActor } from "../../events/CurrentActor.js"
 import { appendEvents } from "../../events/journal.js"
@@ -37,11 +37,12 @@ import { decideBegin, decideOpen, decideStart, type Start } from "./decisions.js
 import { makeStartStates } from "./startState.js"
 import { makeWorkflowStates, ownExecution } from "./state.js"
 import { makeWorkflowWriter } from "./writes.js"
+import { encoderOf } from "../../sql/decoder.js"
 
 const { decided: decidedOnWorkflow, decodeInput } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflow")
 const { decided } = operationsOf("IssueWorkflowLifecycle", "IssueWorkflowExecution")
 
-const encodeRequest = Schema.encodeSync(StartExecution)
+const encodeRequest = encoderOf(StartExecution)
 const decodeExecutionId = decodeInput("beginExecution", existing(IssueWorkflowExecutionId))
 
 const readWorkflow = rowReader(IssueWorkflow)

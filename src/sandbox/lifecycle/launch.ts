@@ -1,7 +1,7 @@
 /**
  * The operation that launches sandboxes. It owns the table `sandbox_launch_keys`.
  */
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option } from "effect"
 import { IdempotencyConflict } from "../../Errors.js"
 import { noChange, operationsOf } from "../../events/operation.js"
 import type { Access } from "../../source/requireAccess.js"
@@ -14,10 +14,11 @@ import { keyColumns, keyOf, type KeyRow, makeLaunchReads } from "./launchReads.j
 import { launchColumns, launchParts, orMissing } from "./launchRows.js"
 import { launchActor, type LaunchDecision, launchReferences, makeNewLaunch, type NewIds } from "./newLaunch.js"
 import type { Repositories } from "./repositories.js"
+import { encoderOf } from "../../sql/decoder.js"
 
 const { decided, decodeInput, traced } = operationsOf("SandboxLifecycle", "Sandbox")
 
-const encodeRequest = Schema.encodeSync(LaunchSandbox)
+const encodeRequest = encoderOf(LaunchSandbox)
 
 /** Reads the launch with a key. ?1: owner, ?2: idempotency key. */
 const replayText = `

@@ -1,11 +1,11 @@
 /**
  * The rows of a launch: the sandbox, its attempt, the snapshot and the job.
  */
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option } from "effect"
 import { WorkspaceBuildJob } from "../../build-job/WorkspaceBuildJob.js"
 import { NotFound } from "../../Errors.js"
 import { WorkspaceBlueprint } from "../../payloads/WorkspaceBlueprint.js"
-import { readingOf } from "../../sql/decoder.js"
+import { encoderOf, readingOf } from "../../sql/decoder.js"
 import { partColumnList, partOf, rowReader } from "../../sql/rows.js"
 import { Sandbox } from "../Sandbox.js"
 import { SandboxAttempt, SandboxAttemptSnapshot } from "../SandboxAttempt.js"
@@ -48,4 +48,4 @@ export const written = (rows: ReadonlyArray<Row> | undefined): Row => {
 }
 
 /** Encodes a blueprint. Accepts any stored source, for retries; the new rows are checked as inputs. */
-export const encodeBlueprint = Schema.encodeSync(readingOf(WorkspaceBlueprint))
+export const encodeBlueprint = encoderOf(readingOf(WorkspaceBlueprint))
