@@ -75,6 +75,10 @@ describe.skipIf(!isBuilt)("the packed package", () => {
 })
 
 describe("package.json", () => {
+  it("names programs as npm stores them, so that publishing corrects nothing", () => {
+    expect(Object.values(packageJson.bin).filter((path) => path.startsWith("./"))).toEqual([])
+  })
+
   it("lists every package that the sources import, and no other one", () => {
     const imported = new Set<string>()
     const sources = execFileSync("git", ["ls-files", "src", "migrations"], { cwd: root, encoding: "utf8" })
