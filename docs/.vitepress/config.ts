@@ -3,16 +3,35 @@ import { defineConfig } from "vitepress"
 const pages = (...names: ReadonlyArray<readonly [string, string]>) =>
   names.map(([text, link]) => ({ text, link: `/${link}` }))
 
+const anchorOf = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+    .trim()
+    .replaceAll(/\s/g, "-")
+
 export default defineConfig({
   title: "@sealant/db",
   description: "The persistence layer of a control plane that runs AI coding agents in sandboxes",
   outDir: "../build/site",
   cacheDir: "../build/vitepress",
-  // The examples are part of the repository and not of the site.
-  ignoreDeadLinks: [/\.\.\/(examples|README|CONTRIBUTING|CHANGELOG)/],
-  // Mermaid is loaded by the theme, so that no page needs another server.
+  // No request for an icon that does not exist.
+  head: [["link", { rel: "icon", href: "data:," }]],
   markdown: {
+    // The anchors of GitHub, so that links to headings work on both. `test/docs.test.ts` computes the same ones.
+    anchor: { slugify: anchorOf },
+    // Mermaid is loaded by the theme, so that no page needs another server.
     config: (md) => {
+      // Tests and examples are part of the repository and not of the site, so the texts of their links stay alone.
+      md.core.ruler.push("links-to-the-repository", ({ tokens }) => {
+        for (const { children } of tokens) {
+          let isOutside = false
+          for (const token of children ?? []) {
+            if (token.type === "link_open") isOutside = token.attrGet("href")?.startsWith("../") === true
+            if (isOutside && token.type.startsWith("link_")) Object.assign(token, { type: "text", tag: "", nesting: 0 })
+          }
+        }
+      })
       const fence = md.renderer.rules.fence
       md.renderer.rules.fence = (tokens, index, options, env, self) => {
         const token = tokens[index]
