@@ -15,12 +15,12 @@ export interface Named {
   readonly subcommands: ReadonlyArray<string>
   /** The argument in the place of a subcommand, unless it is the name of one. */
   readonly unknown: string | undefined
-  /** Its options; empty for a command with subcommands. */
+  /** Its options and arguments; empty for a command with subcommands. */
   readonly options: ReadonlyArray<NamedOption>
 }
 
 interface NamedOption {
-  /** The name with its dashes: `--status`. */
+  /** The name as the help shows it: `--status`, `<id>`. */
   readonly name: string
   /** The values that it accepts, as the help lists them: `queued | running`. */
   readonly values: string | undefined
@@ -54,7 +54,7 @@ const leaf = (path: ReadonlyArray<string>, command: Descriptor): Named => ({
   path,
   subcommands: [],
   unknown: undefined,
-  options: optionsIn(CommandDescriptor.getUsage(command)).filter(({ name }) => name.startsWith("--"))
+  options: optionsIn(CommandDescriptor.getUsage(command)).filter(({ name }) => /^(--|<)/.test(name))
 })
 
 const optionsIn = (usage: Usage.Usage): ReadonlyArray<NamedOption> => {
@@ -90,8 +90,8 @@ export const unknownCommand = ({ path, subcommands }: Named, unknown: string): s
 }
 
 /**
- * Describes a problem that the parser found: names the option of a refused value, and the option that is most similar to an
- * unknown one.
+ * Describes a problem that the parser found: names the option or argument of a refused value, and the option that is most
+ * similar to an unknown one.
  */
 export const parserProblem = (problem: string, { options }: Named): string => {
   const [, unknown] = /^Received unknown argument: '(.*)'$/.exec(problem) ?? []

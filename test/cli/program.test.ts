@@ -95,6 +95,11 @@ it.live("exits with 2 and one line for an unknown command or option and a refuse
         "--status must be one of queued, running, succeeded, failed, cancelled",
         "jobs list "
       ],
+      [
+        ["events", "list", "bogus", "sbx_1"],
+        "<type> must be one of sandbox, attempt, job, workflow, execution",
+        "events list "
+      ],
       [["jobs", "list", "--limit", "0"], "--limit must be a whole number from 1 to 500", "jobs list "]
     ]
     for (const [args, problem, command] of calls) {
