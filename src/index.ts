@@ -97,7 +97,12 @@ export { PackageResolutionCacheRepo } from "./package-cache/PackageResolutionCac
 
 // The journal of state changes.
 export * as Events from "./events/index.js"
-export { ControlPlaneEvent, ControlPlaneEventConsumer, ControlPlaneJournal } from "./events/ControlPlaneEvent.js"
+export {
+  ControlPlaneAdminEvent,
+  ControlPlaneEvent,
+  ControlPlaneEventConsumer,
+  ControlPlaneJournal
+} from "./events/ControlPlaneEvent.js"
 export { ControlPlaneEvents } from "./events/ControlPlaneEvents.js"
 
 // Build jobs.

@@ -5,7 +5,7 @@
  * - A request from another site, for another host, or without a session or a CSRF token changes nothing.
  * - Secret values, ciphertext and tokens are never sent.
  * - A read-only Dashboard has no endpoint that writes, and none that returns documents.
- * - The journal records every action on jobs, sandboxes and executions with the actor `operator:<name>`.
+ * - The journal records every action with the actor `operator:<name>`.
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import type * as HttpApp from "@effect/platform/HttpApp"

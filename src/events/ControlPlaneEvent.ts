@@ -1,6 +1,6 @@
 /**
  * Row models and requests of the journal. An event records that a sandbox, attempt, job, workflow or execution changed
- * its state, the operation that changed it, and the actor.
+ * its state, the operation that changed it, and the actor. Redeliveries of webhooks and backups are events, too.
  */
 import { Schema } from "effect"
 import {
@@ -19,8 +19,16 @@ import * as Model from "../sql/model.js"
 import { table } from "../sql/table.js"
 import { UserId } from "../auth/User.js"
 
-/** The kind of row that an event is about. */
-export const ControlPlaneSubjectType = enumeration("sandbox", "attempt", "job", "workflow", "execution")
+/** The kind of row that an event is about. `database` is the whole database, with the subject id `database`. */
+export const ControlPlaneSubjectType = enumeration(
+  "sandbox",
+  "attempt",
+  "job",
+  "workflow",
+  "execution",
+  "delivery",
+  "database"
+)
 export type ControlPlaneSubjectType = typeof ControlPlaneSubjectType.Type
 
 /**
@@ -34,35 +42,47 @@ export type ControlPlaneActorType = typeof ControlPlaneActorType.Type
 export const ControlPlaneSubjectId = idOf("ControlPlaneSubjectId")
 export type ControlPlaneSubjectId = typeof ControlPlaneSubjectId.Type
 
-/** One row of `control_plane_events`. Immutable. */
+const eventFields = {
+  /** The position in the whole journal. Increases with each event, with gaps, and is never assigned twice. */
+  position: Count,
+  subjectType: ControlPlaneSubjectType,
+  subjectId: ControlPlaneSubjectId,
+  /** The number of the event within its subject: 1, 2, 3, without gaps. */
+  sequence: Count,
+  /** The operation that changed the state: `launch`, `beginBuild`, `stop`. */
+  eventType: Name,
+  /** The state after the previous event of the subject. `None` for its first event. */
+  fromState: optional(Name),
+  toState: optional(Name),
+  /** An actor type that this release does not know is read as `system`. */
+  actorType: openEnumeration(ControlPlaneActorType, "system"),
+  /** The id of the user or the worker, or the name of the operator. */
+  actorId: optional(Name),
+  /** The owner of the subject, if it has one. */
+  ownerUserId: optional(UserId),
+  /** Ids of related rows, and counts. */
+  payload: OptionalJson(JsonObject),
+  occurredAt: Timestamp
+}
+
+/** An event of the journal. Immutable. */
 export class ControlPlaneEvent extends Model.Class<ControlPlaneEvent>("ControlPlaneEvent")(
-  {
-    /** The position in the whole journal. Increases with each event, with gaps, and is never assigned twice. */
-    position: Count,
-    subjectType: ControlPlaneSubjectType,
-    subjectId: ControlPlaneSubjectId,
-    /** The number of the event within its subject: 1, 2, 3, without gaps. */
-    sequence: Count,
-    /** The operation that changed the state: `launch`, `beginBuild`, `stop`. */
-    eventType: Name,
-    /** The state after the previous event of the subject. `None` for its first event. */
-    fromState: optional(Name),
-    toState: optional(Name),
-    /** An actor type that this release does not know is read as `system`. */
-    actorType: openEnumeration(ControlPlaneActorType, "system"),
-    /** The id of the user or the worker, or the name of the operator. */
-    actorId: optional(Name),
-    /** The owner of the subject, if it has one. */
-    ownerUserId: optional(UserId),
-    /** Ids of related rows, and counts. */
-    payload: OptionalJson(JsonObject),
-    occurredAt: Timestamp
-  },
+  eventFields,
   table({
     name: "control_plane_events",
     service: "ControlPlaneEvents",
     purpose:
       "State changes of sandboxes, attempts, jobs, workflows and executions, written in their transactions. Append-only."
+  })
+) {}
+
+/** One row of `control_plane_admin_events`. The journal returns it as a `ControlPlaneEvent`. Immutable. */
+export class ControlPlaneAdminEvent extends Model.Class<ControlPlaneAdminEvent>("ControlPlaneAdminEvent")(
+  eventFields,
+  table({
+    name: "control_plane_admin_events",
+    service: "ControlPlaneEvents",
+    purpose: "Redeliveries of webhooks and backups: the events of the journal about other subjects. Append-only."
   })
 ) {}
 
@@ -192,6 +212,9 @@ export const JournalActivity = Schema.Struct({
   )
 })
 export interface JournalActivity extends Schema.Schema.Type<typeof JournalActivity> {}
+
+/** A backup that was made: the name of its file, and its size. */
+export const RecordBackup = Schema.Struct({ file: Name, bytes: Count })
 
 /** Acknowledgement of all events of a consumer up to a position. */
 export const Acknowledge = Schema.Struct({

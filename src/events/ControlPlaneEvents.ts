@@ -1,11 +1,13 @@
 /**
- * The journal of the control plane, over the tables `control_plane_events` and `control_plane_event_consumers`.
- * `journal.ts` appends the events of lifecycle operations, and `consume.ts` delivers events to consumers.
+ * The journal of the control plane, over the tables `control_plane_events`, `control_plane_admin_events` and
+ * `control_plane_event_consumers`. `journal.ts` appends the events of lifecycle operations, `adminEvents.ts` those of
+ * redeliveries and backups, and `consume.ts` delivers events to consumers.
  *
  * Guarantees:
  * - Every state change by a lifecycle operation is in the journal, written in the transaction of the change. A change
  *   is committed with its event, or neither is.
- * - The events of one subject are numbered 1, 2, 3 without gaps. Each begins in the end state of the previous one.
+ * - The events of one subject are numbered 1, 2, 3 without gaps. Each begins in the end state of the previous one, except
+ *   redeliveries, between which a worker changes the state of the delivery.
  * - Positions increase in the order of commits. A reader that has read up to a position has read every event before it.
  * - Delivery to a named consumer is at least once: an event is delivered until it is acknowledged. After a crash,
  *   unacknowledged events are delivered again, so handlers must be idempotent.
@@ -23,6 +25,7 @@ import {
   JournalState,
   ListSubjectEvents,
   ReadEvents,
+  RecordBackup,
   TailJournal
 } from "./ControlPlaneEvent.js"
 import { InvalidInput, JournalReset, type PersistenceError } from "../Errors.js"
@@ -31,6 +34,7 @@ import { isSqlError, persistenceErrorOf } from "../sql/engineError.js"
 import { pages } from "../sql/paging.js"
 import { operations } from "../sql/operations.js"
 import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
+import { appendBackup } from "./adminEvents.js"
 import { makeConsume } from "./consume.js"
 import { CurrentActor } from "./CurrentActor.js"
 import { type JournalListMethods, makeJournalLists } from "./journalLists.js"
@@ -89,6 +93,12 @@ export interface ControlPlaneEventsService extends JournalListMethods {
   readonly acknowledge: (
     request: typeof Acknowledge.Encoded
   ) => Effect.Effect<number, InvalidInput | JournalReset | PersistenceError>
+
+  /**
+   * Records a backup as an event of the subject `database`, with the current actor. Fails with `InvalidInput` if the name
+   * of the file is empty or too long, or the size is negative.
+   */
+  readonly recordBackup: (backup: typeof RecordBackup.Encoded) => Effect.Effect<void, InvalidInput | PersistenceError>
 
   /**
    * Passes every unacknowledged event of the consumer to the handler, then each new event, in batches of up to
@@ -171,7 +181,7 @@ const make = Effect.gen(function* () {
   const after = (method: string, place: Place, limit: number) =>
     Effect.tap(
       events.findAll(sql`
-        SELECT ${columns} FROM control_plane_events
+        SELECT ${columns} FROM control_plane_all_events
         WHERE position > ${place.afterPosition} AND ${inEpoch(place.epoch)} ORDER BY position LIMIT ${limit}`),
       // A position with later events cannot be beyond the end.
       (found) => (found.length > 0 ? Effect.void : checkPlace(method, "afterPosition", place))
@@ -249,7 +259,7 @@ const make = Effect.gen(function* () {
         const { afterSequence, limit, ownerUserId, subjectId, subjectType } = decoded
         const ofOwner = ownerUserId === undefined ? sql`true` : sql`+owner_user_id = ${ownerUserId}`
         return yield* events.findAll(sql`
-          SELECT ${columns} FROM control_plane_events
+          SELECT ${columns} FROM control_plane_all_events
           WHERE subject_type = ${subjectType} AND subject_id = ${subjectId} AND sequence > ${afterSequence} AND ${ofOwner}
           ORDER BY sequence LIMIT ${limit}`)
       }).pipe(traced("list")),
@@ -270,6 +280,12 @@ const make = Effect.gen(function* () {
     position,
 
     acknowledge,
+
+    recordBackup: (backup) =>
+      Effect.gen(function* () {
+        const made = yield* decodeInput("recordBackup", RecordBackup)(backup)
+        yield* appendBackup(sql, made, yield* Clock.currentTimeMillis)
+      }).pipe(traced("recordBackup")),
 
     consume: makeConsume({ sql, consumers, consumerColumns, state, nextEvents, acknowledge })
   }

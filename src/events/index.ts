@@ -9,6 +9,7 @@ export {
   Acknowledge,
   Actor,
   ControlPlaneActorType,
+  ControlPlaneAdminEvent,
   ControlPlaneEvent,
   ControlPlaneEventConsumer,
   ControlPlaneJournal,
@@ -21,6 +22,7 @@ export {
   JournalState,
   ListSubjectEvents,
   ReadEvents,
+  RecordBackup,
   SearchJournal,
   TailJournal
 } from "./ControlPlaneEvent.js"

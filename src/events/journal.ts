@@ -9,9 +9,11 @@ import type { Write } from "../sql/writeAll.js"
 export interface Transition {
   readonly subjectType: ControlPlaneSubjectType
   readonly subjectId: string
-  readonly toState: string
-  /** The owner. For a job it is read from `attemptId`, for an execution from `workflowId`. */
+  /** Absent for an event that does not change the state of a sandbox (`sandboxId`). */
+  readonly toState?: string
+  /** The owner. It is read from `sandboxId`, for a job from `attemptId`, for an execution from `workflowId`. */
   readonly ownerUserId?: string
+  readonly sandboxId?: string
   readonly attemptId?: string
   readonly workflowId?: string
   /** Ids of related rows, and counts. */
@@ -83,9 +85,11 @@ const appendText = `
     actor_id, owner_user_id, payload, occurred_at)
   SELECT value ->> 'subjectType', value ->> 'subjectId',
     coalesce(last.sequence, 0) + (value ->> 'nth') - ${firstIsRepeat}, ?2,
-    coalesce(value ->> 'fromState', last.to_state), value ->> 'toState', ?3, ?4,
+    coalesce(value ->> 'fromState', last.to_state),
+    coalesce(value ->> 'toState', (SELECT status FROM sandboxes WHERE id = value ->> 'sandboxId')), ?3, ?4,
     coalesce(
       value ->> 'ownerUserId',
+      (SELECT owner_user_id FROM sandboxes WHERE id = value ->> 'sandboxId'),
       (SELECT owner_user_id FROM sandbox_attempts WHERE id = value ->> 'attemptId'),
       (SELECT owner_user_id FROM issue_workflows WHERE id = value ->> 'workflowId')),
     value -> 'payload', ?5

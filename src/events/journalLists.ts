@@ -7,6 +7,7 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import { DateTime, Effect, Option } from "effect"
 import { type InvalidInput, NotFound, type PersistenceError } from "../Errors.js"
+import { nextTurn } from "../libsql/eventLoop.js"
 import { conditionsOf } from "../sql/filters.js"
 import { operations } from "../sql/operations.js"
 import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
@@ -49,18 +50,33 @@ const searchedPositions = 20_000
 /** The number of positions that counts cover. */
 const countedPositions = 100_000
 
+/** The number of positions that one statement counts: some milliseconds. */
+const countedAtOnce = 2500
+
+// The engine finds the first and the last row of a table without a scan, but not those of a view.
+const bound = (which: "min" | "max") => `coalesce((
+    SELECT ${which}(position) FROM (
+      SELECT ${which}(position) AS position FROM control_plane_events
+      UNION ALL SELECT ${which}(position) FROM control_plane_admin_events)), 0)`
+
 const boundsText = `
-  SELECT coalesce(max(position), 0) AS last, coalesce((SELECT min(position) FROM control_plane_events), 0) AS first
-  FROM control_plane_events`
+  SELECT ${bound("max")} AS last, ${bound("min")} AS first`
 
 // A running job under a new lease changes from running to running, so equal states are counted.
 const activityText = `
   SELECT (occurred_at - ?2) / ?3 AS interval, from_state AS "fromState", to_state AS "toState", count(*) AS count
   FROM control_plane_events
-  WHERE position > ?1 AND subject_type = ?4 AND occurred_at >= ?2 AND event_type <> 'setPriority'
-  GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`
+  WHERE position > ?1 AND position <= ?5 AND subject_type = ?4 AND occurred_at >= ?2 AND event_type <> 'setPriority'
+  GROUP BY 1, 2, 3`
 
 const text = (value: unknown) => Option.liftPredicate(value, (found): found is string => typeof found === "string")
+
+const changeOf = (row: Readonly<Record<string, unknown>>): JournalActivity["changes"][number] => ({
+  interval: Number(row["interval"]),
+  fromState: text(row["fromState"]),
+  toState: text(row["toState"]),
+  count: Number(row["count"])
+})
 
 /** Builds the lists. `JournalListMethods` documents them. */
 export const makeJournalLists = Effect.gen(function* () {
@@ -92,7 +108,7 @@ export const makeJournalLists = Effect.gen(function* () {
         subjectTypes?.length === 0
           ? []
           : yield* events.findAll(sql`
-              SELECT ${columns} FROM control_plane_events
+              SELECT ${columns} FROM control_plane_all_events
               WHERE ${sql.and([
                 sql`position >= ${floor} AND position < ${before}`,
                 ...subject,
@@ -109,7 +125,7 @@ export const makeJournalLists = Effect.gen(function* () {
     }).pipe(traced("search"))
 
   const getByPosition: JournalListMethods["getByPosition"] = (position) =>
-    events.findOne(sql`SELECT ${columns} FROM control_plane_events WHERE position = ${position}`).pipe(
+    events.findOne(sql`SELECT ${columns} FROM control_plane_all_events WHERE position = ${position}`).pipe(
       Effect.flatMap(
         Option.match({
           onNone: () => Effect.fail(new NotFound({ entity: "ControlPlaneEvent", id: String(position) })),
@@ -122,23 +138,31 @@ export const makeJournalLists = Effect.gen(function* () {
   const activity: JournalListMethods["activity"] = (request) =>
     Effect.gen(function* () {
       const { intervalMs, since, subjectType } = yield* decodeInput("activity", JournalActivityRequest)(request)
-      const { last } = yield* bounds
-      const after = last - countedPositions
+      const { first, last } = yield* bounds
+      const after = Math.max(first - 1, last - countedPositions)
       const [oldest] = yield* rows(sql`
         SELECT occurred_at AS at FROM control_plane_events WHERE position > ${after} ORDER BY position LIMIT 1`)
       // Without an earlier event than the window, everything since the instant is covered.
       const isCut = after > 0 && Number(oldest?.["at"] ?? 0) > DateTime.toEpochMillis(since)
       const from = isCut ? Number(oldest?.["at"]) : DateTime.toEpochMillis(since)
-      const changes = yield* rows(sql.unsafe(activityText, [after, from, intervalMs, subjectType]))
-      return {
-        from: DateTime.unsafeMake(from),
-        changes: changes.map((row) => ({
-          interval: Number(row["interval"]),
-          fromState: text(row["fromState"]),
-          toState: text(row["toState"]),
-          count: Number(row["count"])
-        }))
+      const counts = new Map<string, JournalActivity["changes"][number]>()
+      let end = last
+      while (end > after) {
+        const [newest] = yield* rows(sql`
+          SELECT occurred_at AS at FROM control_plane_events WHERE position <= ${end} ORDER BY position DESC LIMIT 1`)
+        // Times ascend with the positions, but for the differences of clocks.
+        if (newest === undefined || Number(newest["at"]) < from) break
+        const start = Math.max(after, end - countedAtOnce)
+        for (const row of yield* rows(sql.unsafe(activityText, [start, from, intervalMs, subjectType, end]))) {
+          const change = changeOf(row)
+          const key = JSON.stringify([row["interval"], row["fromState"], row["toState"]])
+          counts.set(key, { ...change, count: change.count + (counts.get(key)?.count ?? 0) })
+        }
+        end = start
+        yield* nextTurn
       }
+      const changes = [...counts.values()].toSorted((one, other) => one.interval - other.interval)
+      return { from: DateTime.unsafeMake(from), changes }
     }).pipe(traced("activity"))
 
   return { search, getByPosition, activity }

@@ -19,6 +19,7 @@ import type { Statement } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Option, Schema, type Stream } from "effect"
 import { AlreadyExists, InvalidInput } from "../Errors.js"
 import type { InvalidTransition, LeaseLost, NotFound, PersistenceError } from "../Errors.js"
+import { appendRedelivery } from "../events/adminEvents.js"
 import type { ClaimRequest, LeaseMethods } from "../leasing/LeaseMethods.js"
 import { leasesOn } from "../leasing/leases.js"
 import { type LeasedTable, leaseTexts } from "../leasing/statements.js"
@@ -100,8 +101,9 @@ export interface GitHubWebhookDeliveryService
   ) => Effect.Effect<GitHubWebhookDelivery, LeaseLost | InvalidInput | PersistenceError>
 
   /**
-   * processed, failed or ignored → received, available now, with all attempts again. Idempotent. Fails with `NotFound`
-   * if the delivery does not exist, and with `InvalidTransition` while it is processing.
+   * processed, failed or ignored → received, available now, with all attempts again. Idempotent. The journal records the
+   * change with the current actor. Fails with `NotFound` if the delivery does not exist, and with `InvalidTransition`
+   * while it is processing.
    */
   readonly redeliver: (
     id: string
@@ -325,7 +327,12 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         // Not from `processing`: processing → received is a retry or a release under the lease.
-        const received = yield* receiveAgain(sql`id = ${id} AND status IN ('processed', 'failed', 'ignored')`, now)
+        const received = yield* sql.withTransaction(
+          Effect.zipRight(
+            appendRedelivery(sql, id, now),
+            receiveAgain(sql`id = ${id} AND status IN ('processed', 'failed', 'ignored')`, now)
+          )
+        )
         return Option.isSome(received)
           ? received.value
           : yield* Effect.flatMap(getById(id), orInvalidTransition(id, "received"))

@@ -61,6 +61,31 @@ const subjectHasEnded = `CASE subject_type ${Object.entries(activeSubjects)
   .map(([type, text]) => `WHEN '${type}' THEN NOT EXISTS (${text})`)
   .join(" ")} ELSE 0 END`
 
+/**
+ * A table of the journal. Scanned by position. An event stays while an earlier event of its subject is young, so that the
+ * events of a subject have no gaps. When a wrong clock dated an event in the future, only the events of its subject stay.
+ */
+const journal = (table: string, subjectHasEnded: string) =>
+  ({
+    scans: [{ order: ["position"], mixed: true }],
+    key: ["position"],
+    old: "occurred_at <= ?1",
+    ended: `NOT EXISTS (SELECT 1 FROM control_plane_event_consumers AS c WHERE c.position < ${table}.position) AND NOT EXISTS (
+      SELECT 1 FROM ${table} AS n
+      WHERE n.subject_type = ${table}.subject_type AND n.subject_id = ${table}.subject_id
+        AND n.sequence < ${table}.sequence AND n.occurred_at > ?1
+    ) AND (
+      EXISTS (
+        SELECT 1 FROM ${table} AS n
+        WHERE n.subject_type = ${table}.subject_type AND n.subject_id = ${table}.subject_id
+          AND n.sequence > ${table}.sequence
+      ) OR ${subjectHasEnded}
+    )`,
+    longTexts: ["payload"],
+    days: 90,
+    since: "they happened, once every named consumer has acknowledged them; the newest event of an active subject stays"
+  }) as const satisfies Growing
+
 export const growing = {
   session: { ...byExpiry("session"), days: 7, since: "they expired" },
 
@@ -155,27 +180,12 @@ export const growing = {
     since: "their execution ended"
   },
 
-  // Scanned by position. An event stays while an earlier event of its subject is young, so that the events of a
-  // subject have no gaps. When a wrong clock dated an event in the future, only the events of its subject stay.
-  control_plane_events: {
-    scans: [{ order: ["position"], mixed: true }],
-    key: ["position"],
-    old: "occurred_at <= ?1",
-    ended: `NOT EXISTS (SELECT 1 FROM control_plane_event_consumers AS c WHERE c.position < control_plane_events.position) AND NOT EXISTS (
-      SELECT 1 FROM control_plane_events AS n
-      WHERE n.subject_type = control_plane_events.subject_type AND n.subject_id = control_plane_events.subject_id
-        AND n.sequence < control_plane_events.sequence AND n.occurred_at > ?1
-    ) AND (
-      EXISTS (
-        SELECT 1 FROM control_plane_events AS n
-        WHERE n.subject_type = control_plane_events.subject_type AND n.subject_id = control_plane_events.subject_id
-          AND n.sequence > control_plane_events.sequence
-      ) OR ${subjectHasEnded}
-    )`,
-    longTexts: ["payload"],
-    days: 90,
-    since: "they happened, once every named consumer has acknowledged them; the newest event of an active subject stays"
-  },
+  control_plane_events: journal("control_plane_events", subjectHasEnded),
+
+  control_plane_admin_events: journal(
+    "control_plane_admin_events",
+    "subject_type = 'delivery' AND NOT EXISTS (SELECT 1 FROM github_webhook_deliveries AS s WHERE s.id = subject_id)"
+  ),
 
   import_rejects: {
     scans: [{ order: ["imported_at", "id"] }],

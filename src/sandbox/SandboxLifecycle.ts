@@ -261,7 +261,8 @@ export interface SandboxLifecycleService extends TeardownMethods, SandboxListMet
 
   /**
    * Sets the deadline of a sandbox that has not ended, to an instant that may also be earlier than the previous one.
-   * Applies to the current attempt: the `lifetime` of the sandbox stays as it is. May be repeated.
+   * Applies to the current attempt: the `lifetime` of the sandbox stays as it is. May be repeated:
+   * each call is an event of the journal with the new deadline.
    *
    * Fails with `NotFound`, with `InvalidTransition` if the sandbox has stopped or failed (call `retry` instead), and
    * with `InvalidInput` if `until` is not in the future.
@@ -384,7 +385,7 @@ const make = Effect.gen(function* () {
     ...makeLaunches(repositories, access, rows),
     ...makeRelaunches(repositories, access, rows),
     ...(yield* makeBuildOperations(repositories)),
-    ...(yield* makeDeadlines(repositories)),
+    ...makeDeadlines(repositories),
     ...(yield* makeEndings(repositories)),
     ...(yield* makeSandboxSupervision(repositories)),
     ...(yield* makeTeardownOperations(repositories.sql)),

@@ -76,6 +76,14 @@ export const sandboxStatements = (sql: SqlClient.SqlClient) => {
       return guard(condition, values)
     },
 
+    /** Builds the guard that the sandbox belongs to the owner and has not ended. */
+    isActive: (target: Target) => {
+      const source = sql`
+        SELECT 1 FROM sandboxes WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", activeSandboxStatuses)}`
+      const [condition, values] = sql`EXISTS (${source})`.compile()
+      return guard(condition, values)
+    },
+
     /** Inserts a sandbox. */
     insert: (sandbox: NewSandbox, now: number) => sql`
       INSERT INTO sandboxes (id, name, owner_user_id, repository_id, repository_profile_revision_id,
@@ -96,11 +104,9 @@ export const sandboxStatements = (sql: SqlClient.SqlClient) => {
       WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", sandboxTransitions.sources(to))}
       RETURNING ${columns}`,
 
-    /** Sets the deadline of a sandbox. Returns the row, or none if the sandbox has ended. */
-    extend: (target: Target, until: number, now: number) => sql`
-      UPDATE sandboxes SET expires_at = ${until}, updated_at = ${now}
-      WHERE id = ${target.id} ${ofOwner(target)} AND ${sql.in("status", activeSandboxStatuses)}
-      RETURNING ${columns}`,
+    /** Sets the deadline of a sandbox. Call it behind `isActive`. */
+    extend: ({ id }: Target, until: number, now: number) => sql`
+      UPDATE sandboxes SET expires_at = ${until}, updated_at = ${now} WHERE id = ${id} RETURNING ${columns}`,
 
     /** Records activity of a sandbox, unless it has ended or was active within the last minute. */
     touch: (target: Target, now: number) => sql`

@@ -128,7 +128,7 @@ export const privateIds = Effect.gen(function* () {
   const owned = yield* sql<{ readonly name: string }>`
     SELECT t.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
     WHERE t.type = 'table' AND c.name = 'owner_user_id'
-      AND t.name NOT IN ('control_plane_events', 'owner_limits', 'sandbox_launch_keys')`
+      AND t.name NOT IN ('control_plane_admin_events', 'control_plane_events', 'owner_limits', 'sandbox_launch_keys')`
   const ids = yield* Effect.forEach(
     owned,
     ({ name }) => sql<{ readonly id: string }>`SELECT id FROM ${sql(name)} WHERE owner_user_id = 'ada'`

@@ -542,6 +542,7 @@ export const resultSchemas: Readonly<Record<string, Readonly<Record<string, Sche
     activity: JournalActivity,
     position: Schema.Number,
     acknowledge: Schema.Number,
+    recordBackup: Schema.Void,
     consume: endless
   })
 }

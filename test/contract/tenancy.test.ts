@@ -156,6 +156,7 @@ const internal: Readonly<Record<string, ReadonlyArray<string>>> = {
     "journal",
     "position",
     "read",
+    "recordBackup",
     "search",
     "tail"
   ],

@@ -72,8 +72,10 @@ const fill = (count: number) =>
     count
   )
 
-/** What else a statement may cost: the merge of the two times one row of a claim, and the counts for people. */
+/** What else a statement may cost: the position of an event, the merge of the two times one row of a claim, and the counts for people. */
 const known: Readonly<Record<string, RegExp>> = {
+  // One row for each table with AUTOINCREMENT, and the one row of the event.
+  redeliver: /^SCAN (sqlite_sequence|CONSTANT ROW) /,
   claimNext: /^USE TEMP B-TREE FOR ORDER BY in: UPDATE/,
   stats: /^SCAN github_webhook_deliveries USING COVERING INDEX .* GROUP BY status$/
 }

@@ -24,6 +24,7 @@ import {
   names,
   now,
   queueKey,
+  redelivery,
   sandbox,
   seedWorkflow,
   session,
@@ -84,6 +85,7 @@ describe("the retention", () => {
           yield* shell("INSERT INTO issue_workflow_execution_keys VALUES ('workflow', ?1, 'f', ?1, ?2)", id, number)
           yield* executionEvent(id, 1, number)
           yield* event("attempt", id, 1, number)
+          yield* redelivery(id, number)
           yield* shell(
             "INSERT INTO import_rejects (source_table, source_key, row_payload, reason, imported_at) VALUES ('t', 'k', '{}', 'r', ?1)",
             number

@@ -124,6 +124,16 @@ export const event = (subjectType: string, subjectId: string, sequence: number, 
     occurredAt
   )
 
+/** A redelivery, which takes the next position of the journal. */
+export const redelivery = (subjectId: string, occurredAt: number) =>
+  shell(
+    `INSERT INTO control_plane_admin_events (position, subject_type, subject_id, sequence, event_type, actor_type, occurred_at)
+     VALUES (1 + coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'control_plane_events'), 0), 'delivery', ?1, 1,
+       'redeliver', 'system', ?2)`,
+    subjectId,
+    occurredAt
+  )
+
 export const eventNames = names("control_plane_events", "subject_type || ' ' || subject_id || ' ' || sequence")
 
 export const execution = (id: string, status: string, finishedAt: number | null) =>

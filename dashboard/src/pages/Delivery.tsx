@@ -26,6 +26,7 @@ import {
 import { IdHeading } from "../ui/IdLink.js"
 import { Page } from "../ui/Page.js"
 import { type Documents, PayloadCard } from "../ui/Payload.js"
+import { Steps } from "../ui/Timeline.js"
 
 const useDocuments = (id: string) => () =>
   useQuery({
@@ -78,7 +79,7 @@ const Changes = ({ changes }: { readonly changes: DeliveryPage["changes"] }) => 
   </Card>
 )
 
-const Loaded = ({ page: { changes, delivery } }: { readonly page: DeliveryPage }) => (
+const Loaded = ({ page: { changes, delivery, events } }: { readonly page: DeliveryPage }) => (
   <>
     {delivery.status === "ignored" ? (
       isAbsent(delivery.errorMessage) ? null : (
@@ -92,6 +93,11 @@ const Loaded = ({ page: { changes, delivery } }: { readonly page: DeliveryPage }
     <div className="grid cols-main">
       <div className="stack">
         <Changes changes={changes} />
+        {events.length === 0 ? null : (
+          <Card title="Redeliveries">
+            <Steps events={events} />
+          </Card>
+        )}
         <PayloadCard empty="The delivery has no payload" title="Payload" useDocuments={useDocuments(delivery.id)} />
       </div>
       <Card title="Delivery">

@@ -15,7 +15,7 @@ import { Page } from "../ui/Page.js"
 import { SubjectLink } from "../ui/SubjectLink.js"
 import { ActorView } from "../ui/Timeline.js"
 
-const subjects = ["sandbox", "attempt", "job", "workflow", "execution"]
+const subjects = ["sandbox", "attempt", "job", "workflow", "execution", "delivery", "database"]
 
 const columns: ReadonlyArray<Column<JournalEvent>> = [
   {
@@ -156,7 +156,8 @@ export const Events = () => {
               </Empty>
             ) : (
               <Empty icon="events" title="The journal is empty">
-                Each change of the state of a sandbox, attempt, job, workflow or execution is one event.
+                Each change of the state of a sandbox, attempt, job, workflow or execution is one event, and so is a
+                redelivery or a backup.
               </Empty>
             )
           }

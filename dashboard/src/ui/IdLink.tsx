@@ -32,7 +32,7 @@ export const CopyButton = ({ label, text }: { readonly label: string; readonly t
 }
 
 /** The kinds of rows that have a page. */
-export type Kind = "job" | "sandbox" | "attempt" | "workflow" | "execution" | "delivery" | "user"
+export type Kind = "job" | "sandbox" | "attempt" | "workflow" | "execution" | "delivery" | "user" | "database"
 
 /** Shortens a generated id to its prefix and its random end: `job_…9f3a21`. */
 export const shortId = (id: string): string =>
@@ -83,6 +83,8 @@ const KindLink = ({ id, kind, shared }: { readonly id: string; readonly kind: Ki
       return <Link search={{ id }} to="/find" {...shared} />
     case "user":
       return <Link search={{ owner: id }} to="/sandboxes" {...shared} />
+    case "database":
+      return <Link to="/database" {...shared} />
   }
 }
 

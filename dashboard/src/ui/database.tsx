@@ -2,6 +2,7 @@
  * The parts of the page of the database.
  */
 import { useQuery } from "@tanstack/react-query"
+import { Link } from "@tanstack/react-router"
 import { useState } from "react"
 import type {
   BackupFile,
@@ -269,6 +270,11 @@ export const Backups = () => {
         label="Backups"
         rows={data?.items}
       />
+      <p className="foot">
+        <Link search={{ subject: "database" }} to="/events">
+          Backups in the journal
+        </Link>
+      </p>
     </Card>
   )
 }

@@ -6,17 +6,18 @@ import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import { Schema } from "effect"
 import { InvalidTransition, NotFound } from "../../Errors.js"
 import { DeliveryChange, DeliveryDetail, DeliverySummary } from "../../github/deliveryViews.js"
-import { ById, jsonOf, List, Nothing, pageOf, pageParams } from "./common.js"
+import { ById, JournalEvent, jsonOf, List, Nothing, pageOf, pageParams } from "./common.js"
 import { paths } from "./paths.js"
 
 /** A delivery in a list, without its payload. */
 export const Delivery = jsonOf(DeliverySummary.json)
 export type Delivery = typeof Delivery.Type
 
-/** A delivery without its payload, and the rows that its payload names. */
+/** A delivery without its payload, the rows that its payload names, and its redeliveries, oldest first. */
 export const DeliveryPage = Schema.Struct({
   delivery: jsonOf(DeliveryDetail.json),
-  changes: Schema.Array(jsonOf(DeliveryChange))
+  changes: Schema.Array(jsonOf(DeliveryChange)),
+  events: Schema.Array(JournalEvent)
 })
 export type DeliveryPage = typeof DeliveryPage.Type
 

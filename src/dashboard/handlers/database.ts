@@ -4,6 +4,7 @@
  */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import { Clock, DateTime, Duration, Effect, Option } from "effect"
+import { ControlPlaneEvents } from "../../events/ControlPlaneEvents.js"
 import * as Maintenance from "../../Maintenance.js"
 import * as Migrations from "../../Migrations.js"
 import * as Retention from "../../Retention.js"
@@ -17,8 +18,9 @@ import {
   type Tables
 } from "../api/index.js"
 import * as Backups from "../backups.js"
+import { type Paced, paced } from "../paced.js"
 import { purposes } from "../purposes.js"
-import { given, Running } from "./running.js"
+import { asOperator, given } from "./running.js"
 
 const isoNow = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
 
@@ -111,36 +113,31 @@ const findingsOf = Effect.gen(function* () {
   return result
 })
 
-/** Runs an effect at most once in a time, for all callers. A failure is not kept. */
-const shared = <A, E, R>(effect: Effect.Effect<A, E, R>, keepFor: Duration.DurationInput) =>
-  Effect.map(Effect.cachedInvalidateWithTTL(effect, keepFor), ([cached, invalidate]) =>
-    Effect.tapError(cached, () => invalidate)
-  )
+const valueOf = <A>({ value }: Paced<A>): A => value
 
 export const databaseLive = HttpApiBuilder.group(DashboardApi, "database", (handlers) =>
   Effect.gen(function* () {
-    const tables = yield* shared(tablesOf, "10 seconds")
-    const retention = yield* shared(retentionOf, "1 minute")
-    const doctor = yield* shared(findingsOf, "1 minute")
+    const tables = yield* paced(tablesOf, "10 seconds")
+    const retention = yield* paced(retentionOf, "1 minute")
+    const doctor = yield* paced(findingsOf, "1 minute")
     return handlers
-      .handle("tables", () => tables)
+      .handle("tables", () => Effect.map(tables, valueOf))
       .handle("diagrams", () => Maintenance.diagrams)
       .handle("migrations", () => Effect.catchTag(migrationsOf, "InvalidMigrations", Effect.die))
-      .handle("retention", () => retention)
+      .handle("retention", () => Effect.map(retention, valueOf))
       .handle("backups", () => Backups.list)
       .handle("verifyBackup", ({ path: { name } }) => Backups.verify(name))
       .handle("keys", () => keysOf)
-      .handle("doctor", () => doctor)
+      .handle("doctor", () => Effect.map(doctor, valueOf))
   })
 )
 
 export const databaseActionsLive = HttpApiBuilder.group(DashboardApi, "databaseActions", (handlers) =>
   handlers.handle("backup", () =>
     Effect.gen(function* () {
-      const { settings } = yield* Running
+      const journal = yield* ControlPlaneEvents
       const made = yield* Backups.make
-      // The journal has no events of the database.
-      yield* Effect.logInfo(`operator:${settings.actor} has made the backup ${made.name}`)
+      yield* asOperator(journal.recordBackup({ file: made.name, bytes: made.bytes }))
       return made
     })
   )

@@ -3,17 +3,23 @@
  */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import { Effect } from "effect"
+import { ControlPlaneEvent } from "../../events/ControlPlaneEvent.js"
+import { ControlPlaneEvents } from "../../events/ControlPlaneEvents.js"
 import { DeliveryChange, DeliveryDetail, DeliverySummary } from "../../github/deliveryViews.js"
 import { GitHubWebhookDeliveryStatus } from "../../github/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../../github/GitHubWebhookDeliveryRepo.js"
 import { Row } from "../../sql/model.js"
 import { Page } from "../../sql/pageSchemas.js"
 import { DashboardApi } from "../api/index.js"
-import { given, jsonOf, literalsOf, Running } from "./running.js"
+import { asOperator, given, jsonOf, literalsOf } from "./running.js"
 
 const pageJson = jsonOf(Page(Row(DeliverySummary)))
 const detailJson = jsonOf(DeliveryDetail.json)
 const changeJson = jsonOf(DeliveryChange)
+const eventJson = jsonOf(ControlPlaneEvent.json)
+
+/** The most redeliveries of a delivery on its page. */
+const mostEvents = 100
 
 export const webhooksLive = HttpApiBuilder.group(DashboardApi, "webhooks", (handlers) =>
   Effect.map(GitHubWebhookDeliveryRepo, (deliveries) =>
@@ -28,7 +34,13 @@ export const webhooksLive = HttpApiBuilder.group(DashboardApi, "webhooks", (hand
         Effect.gen(function* () {
           const delivery = yield* deliveries.getDetail(id)
           const changes = yield* deliveries.listChanges(delivery.id)
-          return { delivery: detailJson(delivery), changes: changes.map((change) => changeJson(change)) }
+          const journal = yield* ControlPlaneEvents
+          const events = yield* journal.list({ subjectType: "delivery", subjectId: delivery.id, limit: mostEvents })
+          return {
+            delivery: detailJson(delivery),
+            changes: changes.map((change) => changeJson(change)),
+            events: events.map((event) => eventJson(event))
+          }
         })
       )
   )
@@ -37,11 +49,8 @@ export const webhooksLive = HttpApiBuilder.group(DashboardApi, "webhooks", (hand
 export const webhookActionsLive = HttpApiBuilder.group(DashboardApi, "webhookActions", (handlers) =>
   handlers.handle("redeliver", ({ path: { id } }) =>
     Effect.gen(function* () {
-      const { settings } = yield* Running
       const deliveries = yield* GitHubWebhookDeliveryRepo
-      const delivery = yield* deliveries.redeliver(id)
-      // The journal has no events of deliveries.
-      yield* Effect.logInfo(`operator:${settings.actor} has redelivered ${delivery.id}`)
+      const delivery = yield* asOperator(deliveries.redeliver(id))
       return { id: delivery.id, status: delivery.status }
     })
   )

@@ -256,6 +256,7 @@ export const sandboxSamples = (fixture: Fixture): Samples => {
       activity: [{ subjectType: "job", since: DateTime.unsafeMake(0), intervalMs: 60_000 }],
       position: ["mailer"],
       acknowledge: [{ consumer: "mailer", position: 1 }],
+      recordBackup: [{ file: "sealant.sqlite", bytes: 4096 }],
       // A handler that dies, because nothing else ends the stream.
       consume: [{ consumer: "mailer", batchSize: 10 }, () => Effect.interrupt]
     }
