@@ -6,7 +6,7 @@
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql"
-import { Effect, Schema } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import type { PersistenceError } from "./Errors.js"
 import { Count } from "./sql/columns.js"
 import { isSqlError, persistenceErrorOf } from "./sql/engineError.js"
@@ -17,7 +17,15 @@ import { examine, type Finding } from "./operations/findings.js"
 import { type Diagram, readDiagrams } from "./operations/diagrams.js"
 import { placeOf, readerOf, requireEngine } from "./operations/reader.js"
 import * as Restores from "./operations/restore.js"
-import { collectStats, fileSizesOf, type FileSizes, type Stats, tableSizesOf } from "./operations/stats.js"
+import {
+  collectStats,
+  type Depths,
+  fileSizesOf,
+  type FileSizes,
+  openDepths,
+  type Stats,
+  tableSizesOf
+} from "./operations/stats.js"
 
 export { MaintenanceFailed, MaintenanceRefusal, MaintenanceRefused } from "./operations/errors.js"
 export { Backup, type BackupOptions } from "./operations/backup.js"
@@ -26,7 +34,7 @@ export { Finding } from "./operations/findings.js"
 export { Diagram } from "./operations/diagrams.js"
 export { DanglingReferences, IntegrityReport } from "./operations/integrity.js"
 export { Restored, type RestoreRequest, VerifiedBackup } from "./operations/restore.js"
-export { FileSizes, QueueDepth, Stats } from "./operations/stats.js"
+export { Depths, FileSizes, QueueDepth, Stats } from "./operations/stats.js"
 
 /**
  * Copies the database to a path, as a consistent snapshot, while others read and write.
@@ -191,6 +199,17 @@ export const optimize: Effect.Effect<void, MaintenanceRefused | PersistenceError
  * own, so it is for occasional use. Fails with `PersistenceError` if the database cannot be read or was not migrated.
  */
 export const stats: Effect.Effect<Stats, PersistenceError, SqlClient.SqlClient> = operation("stats", collectStats)
+
+/**
+ * Opens a reader of the depths of the queues and the counts of sandboxes, for a program that reads them again and again.
+ * Each read counts the rows of these tables in an index, for a file in a thread, which the scope ends. A read fails with
+ * `PersistenceError` if the database cannot be read.
+ */
+export const depths: Effect.Effect<
+  Effect.Effect<Depths, PersistenceError>,
+  never,
+  SqlClient.SqlClient | Scope.Scope
+> = Effect.map(openDepths, (read) => operation("depths", read))
 
 function operation<A, E, R>(
   method: string,

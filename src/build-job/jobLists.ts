@@ -2,18 +2,18 @@
  * The lists of build jobs of all owners, for operators, and the redrive of all jobs in a list.
  *
  * A list reads the jobs of an owner or of a source repository by their attempts, and sorts them. All other lists read one
- * range of an index for each status, newest first. A filter by worker or error code examines the jobs of these ranges:
- * set `createdAfter` in a large database.
+ * range of an index for each status, newest first.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import { Clock, DateTime, Effect, Option } from "effect"
 import { type InvalidInput, NotFound, type PersistenceError } from "../Errors.js"
+import { nextTurn } from "../libsql/eventLoop.js"
 import { conditionsOf } from "../sql/filters.js"
 import { operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
 import { columnList, CorruptRow, joinedRows, partColumnList, partOf, rowsOf } from "../sql/rows.js"
 import { appendJobEvents } from "./jobJournal.js"
-import { isRedrivable, jobStatements } from "./jobStatements.js"
+import { isRedrivable, jobStatements, redrivableStatuses } from "./jobStatements.js"
 import {
   JobAttempt,
   type JobCount,
@@ -31,15 +31,16 @@ import { JobState, WorkspaceBuildJobStatus } from "./WorkspaceBuildJob.js"
 /** The lists of `WorkspaceBuildJobService`. Internal: for operators, not for request handlers. */
 export interface JobListMethods {
   /**
-   * Lists the jobs of all owners that match a filter, newest first, without their documents. A filter by worker or error
-   * code examines every job of its statuses and time. Fails with `InvalidInput` if a field is invalid, the cursor is
+   * Lists the jobs of all owners that match a filter, newest first, without their documents. With a filter by worker or
+   * error code, a call examines up to 10,000 jobs, so a page may have few items or none although there is a next one. A
+   * filter by owner or repository examines every job of the owner or the repository. Fails with `InvalidInput` if a field is invalid, the cursor is
    * malformed or the limit is out of range.
    */
   readonly list: (
     request: Page.PageRequest & typeof JobFilter.Encoded
   ) => Effect.Effect<Page.Page<JobView>, InvalidInput | PersistenceError>
 
-  /** Counts the jobs that match a filter. Examines all of them. Fails with `InvalidInput` if a field is invalid. */
+  /** Counts the jobs that match a filter. Examines all of them, 5,000 at a time. Fails with `InvalidInput` if a field is invalid. */
   readonly count: (filter: typeof JobFilter.Encoded) => Effect.Effect<JobCount, InvalidInput | PersistenceError>
 
   /** Returns a job without its documents, with its attempt and its sandbox. Fails with `NotFound`. */
@@ -67,6 +68,11 @@ const related = `
   LEFT JOIN sandboxes AS s INDEXED BY sqlite_autoindex_sandboxes_1 ON s.id = l.sandbox_id`
 
 const relatedColumns = `${partColumnList(JobAttempt, "a")}, ${partColumnList(JobSandbox, "s")}`
+
+/** The number of jobs that one statement counts: some 10 ms. */
+const countedAtOnce = 5000
+
+const keyNames = ["oci_image_build_jobs.created_at", "oci_image_build_jobs.id"] as const
 
 const summaryOf = partOf(JobSummary, "oci_image_build_jobs")
 const detailOf = partOf(JobDetail, "oci_image_build_jobs")
@@ -98,33 +104,54 @@ export const makeJobLists = Effect.gen(function* () {
       repositoryId === undefined
         ? []
         : [ownerUserId === undefined ? sql`f.repository_id = ${repositoryId}` : sql`+f.repository_id = ${repositoryId}`]
+    const times = [...time(createdAfter, ">="), ...time(createdBefore, "<")]
     return {
       source: byAttempts ? jobsOfAttempts : jobsByStatus,
       byAttempts,
+      times,
       conditions: [
         ...owner,
         ...inRepository,
         ...unindexed("worker_id", workerId),
         ...unindexed("error_code", errorCode),
-        ...time(createdAfter, ">="),
-        ...time(createdBefore, "<")
+        ...times
       ]
     }
   }
 
-  /** Builds the query of a page: one range for each status, or all jobs of the attempts. */
-  const page = (columns: string, joins: string, filter: Filter, start: Page.Start, extra: string) => {
-    const { byAttempts, conditions, source } = rangeOf(filter)
+  /** Builds the ranges of a filter: one for each status, or all jobs of the attempts. */
+  const branchesOf = (filter: Filter) => {
     const statuses = filter.statuses ?? WorkspaceBuildJobStatus.literals
     const status = sql.literal("oci_image_build_jobs.status")
-    const branches = byAttempts
+    return rangeOf(filter).byAttempts
       ? [sql`+${sql.in("oci_image_build_jobs.status", statuses)}`]
       : [...new Set(statuses)].map((one) => sql`${status} = ${one}`)
-    const after = Page.afterCursor(sql, start, "oci_image_build_jobs.created_at", "oci_image_build_jobs.id")
-    const queries = branches.map(
+  }
+
+  /** Finds the last job that a page examines. The jobs of attempts have no order. */
+  const floorOf = (filter: Filter, start: Page.Start, examined?: number) => {
+    const { byAttempts, source, times } = rangeOf(filter)
+    if (byAttempts) return Effect.succeedNone
+    const after = Page.afterCursor(sql, start, ...keyNames)
+    const sources = branchesOf(filter).map((branch) => sql`FROM ${source} WHERE ${sql.and([branch, ...times, after])}`)
+    return Page.floorOf(sql, sources, ...keyNames, examined)
+  }
+
+  /** Builds the query of a page. */
+  const page = (
+    columns: string,
+    joins: string,
+    filter: Filter,
+    start: Page.Start,
+    extra: string,
+    floor: Page.Floor = Option.none()
+  ) => {
+    const { conditions, source } = rangeOf(filter)
+    const after = [Page.afterCursor(sql, start, ...keyNames), Page.untilFloor(sql, floor, ...keyNames)]
+    const queries = branchesOf(filter).map(
       (branch) => sql`
         SELECT ${sql.literal(columns)} FROM ${source} ${sql.literal(joins)}
-        WHERE ${sql.and([branch, ...conditions, after])} AND ${sql.literal(extra)}`
+        WHERE ${sql.and([branch, ...conditions, ...after])} AND ${sql.literal(extra)}`
     )
     return sql<Readonly<Record<string, unknown>>>`
       ${sql.join(" UNION ALL ", false)(queries)}
@@ -140,7 +167,9 @@ export const makeJobLists = Effect.gen(function* () {
       const filter = yield* decodeFilter("list", JobFilter)(request)
       const start = yield* Page.start("WorkspaceBuildJobRepo.list", request)
       if (filter.statuses?.length === 0) return { items: [], nextCursor: Option.none() }
-      const found = yield* rows(page(listColumns, related, filter, start, "true"))
+      const isExact = filter.errorCode === undefined && filter.workerId === undefined
+      const floor = isExact ? Option.none() : yield* floorOf(filter, start)
+      const found = yield* rows(page(listColumns, related, filter, start, "true", floor))
       const views = yield* Effect.forEach(found, (row) =>
         Effect.gen(function* () {
           const job = yield* Effect.flatten(summaryOf(row)).pipe(
@@ -152,21 +181,34 @@ export const makeJobLists = Effect.gen(function* () {
           return { job, attempt: yield* attemptOf(row), sandbox: yield* sandboxOf(row) }
         })
       )
-      return Page.make(views, start, ({ job }) => [job.createdAt, job.id])
+      return Page.makeExamined(views, start, floor, ({ job }) => [job.createdAt, job.id])
     }).pipe(traced("list"))
 
-  const countOf = (filter: Filter) =>
+  /** Counts the jobs of a filter from the start of a page to the last one that it examines. */
+  const countOfPage = (filter: Filter, start: Page.Start, floor: Page.Floor) =>
     Effect.gen(function* () {
       const { conditions, source } = rangeOf(filter)
-      const statuses = filter.statuses ?? WorkspaceBuildJobStatus.literals
-      const [row] =
-        statuses.length === 0
-          ? []
-          : yield* rows(sql`
-              SELECT count(*) AS count, count(*) FILTER (WHERE ${sql.literal(isRedrivable)}) AS redrivable
-              FROM ${source}
-              WHERE ${sql.and([sql.in("oci_image_build_jobs.status", statuses), ...conditions])}`)
+      const after = [Page.afterCursor(sql, start, ...keyNames), Page.untilFloor(sql, floor, ...keyNames)]
+      const statuses = sql.in("oci_image_build_jobs.status", filter.statuses ?? WorkspaceBuildJobStatus.literals)
+      const [row] = yield* rows(sql`
+        SELECT count(*) AS count, count(*) FILTER (WHERE ${sql.literal(isRedrivable)}) AS redrivable
+        FROM ${source} WHERE ${sql.and([statuses, ...conditions, ...after])}`)
       return { count: Number(row?.["count"] ?? 0), redrivable: Number(row?.["redrivable"] ?? 0) } satisfies JobCount
+    })
+
+  /** Counts in parts, so that the event loop turns between them. */
+  const countOf = (filter: Filter) =>
+    Effect.gen(function* () {
+      let total: JobCount = { count: 0, redrivable: 0 }
+      let start: Option.Option<Page.Start> = Option.some(yield* Page.start("WorkspaceBuildJobRepo.count", {}))
+      while (Option.isSome(start) && filter.statuses?.length !== 0) {
+        const floor: Page.Floor = yield* floorOf(filter, start.value, countedAtOnce)
+        const { count, redrivable } = yield* countOfPage(filter, start.value, floor)
+        total = { count: total.count + count, redrivable: total.redrivable + redrivable }
+        start = Option.map(floor, ([at, id]) => ({ at, id, limit: 1 }))
+        yield* nextTurn
+      }
+      return total
     })
 
   const count: JobListMethods["count"] = (filter) =>
@@ -185,15 +227,22 @@ export const makeJobLists = Effect.gen(function* () {
   const redriveMany: JobListMethods["redriveMany"] = (request) =>
     Effect.gen(function* () {
       const { limit, ...filter } = yield* decodeInput("redriveMany", RedriveJobs)(request)
-      if (filter.statuses?.length === 0) return { redriven: 0, left: 0 }
-      const now = yield* Clock.currentTimeMillis
-      const start = { ...(yield* Page.start("WorkspaceBuildJobRepo.redriveMany", {})), limit: limit - 1 }
-      const found = yield* rows(page(keyColumns, "", filter, start, isRedrivable))
-      const ids = found.map((row) => String(row["oci_image_build_jobs.id"]))
-      const redriven = yield* states.findAll(statements.redrive(ids, now, sql.literal(columnList(JobState))))
-      yield* appendJobEvents(sql, "redrive", now, redriven)
-      return { redriven: redriven.length, left: (yield* countOf(filter)).redrivable }
-    }).pipe(sql.withTransaction, traced("redriveMany"))
+      const statuses = redrivableStatuses.filter((status) => filter.statuses?.includes(status) ?? true)
+      if (statuses.length === 0) return { redriven: 0, left: 0 }
+      const ended = { ...filter, statuses }
+      const redriven = yield* sql.withTransaction(
+        Effect.gen(function* () {
+          const now = yield* Clock.currentTimeMillis
+          const start = { ...(yield* Page.start("WorkspaceBuildJobRepo.redriveMany", {})), limit: limit - 1 }
+          const found = yield* rows(page(keyColumns, "", ended, start, isRedrivable))
+          const ids = found.map((row) => String(row["oci_image_build_jobs.id"]))
+          const jobs = yield* states.findAll(statements.redrive(ids, now, sql.literal(columnList(JobState))))
+          yield* appendJobEvents(sql, "redrive", now, jobs)
+          return jobs.length
+        })
+      )
+      return { redriven, left: (yield* countOf(ended)).redrivable }
+    }).pipe(traced("redriveMany"))
 
   return { list, count, getDetail, redriveMany }
 })

@@ -12,6 +12,9 @@ import {
   workspaceBuildJobTransitions
 } from "./WorkspaceBuildJob.js"
 
+/** The statuses of jobs that a redrive may queue again. */
+export const redrivableStatuses = ["failed", "cancelled"] as const
+
 /** The condition on a job that a redrive queues again: it has failed or was cancelled, and its attempt has not ended. */
 export const isRedrivable = `oci_image_build_jobs.status IN ('failed', 'cancelled') AND NOT EXISTS (
         SELECT 1 FROM sandbox_attempts AS a

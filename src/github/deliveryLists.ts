@@ -13,8 +13,9 @@ import { type DeliveryChange, DeliveryDetail, DeliverySummary, DeliverySummaryFi
 /** Lists of `GitHubWebhookDeliveryService`. Internal: for operators, not for request handlers. */
 export interface DeliveryListMethods {
   /**
-   * Lists the deliveries that match a filter, newest first, without their payloads. A filter by event type examines
-   * every delivery of the statuses or the installation. Fails with `InvalidInput` if a field is invalid, the cursor is
+   * Lists the deliveries that match a filter, newest first, without their payloads. With a filter by event type, or by
+   * installation and status, a call examines up to 10,000 deliveries, so a page may have few items or none although there
+   * is a next one. Fails with `InvalidInput` if a field is invalid, the cursor is
    * malformed or the limit is out of range.
    */
   readonly listSummaries: (
@@ -99,26 +100,27 @@ export const makeDeliveryLists = Effect.gen(function* () {
       const { eventType, installationExternalId, statuses } = filter
       const start = yield* Page.start("GitHubWebhookDeliveryRepo.listSummaries", request)
       if (statuses?.length === 0) return { items: [], nextCursor: Option.none() }
-      const rest = unindexed("event_type", eventType)
       const ranges =
         installationExternalId === undefined
-          ? unionByStatus(sql, statuses, rest)
-          : [
-              [
-                ...indexedBy("installation_external_id", installationExternalId),
-                ...unindexedIn("status", statuses),
-                ...rest
-              ]
-            ]
+          ? unionByStatus(sql, statuses, [])
+          : [indexedBy("installation_external_id", installationExternalId)]
+      const matching = [
+        ...(installationExternalId === undefined ? [] : unindexedIn("status", statuses)),
+        ...unindexed("event_type", eventType)
+      ]
+      const after = Page.afterCursor(sql, start, "received_at")
+      const sources = ranges.map((range) => sql`FROM github_webhook_deliveries WHERE ${sql.and([...range, after])}`)
+      const floor = matching.length === 0 ? Option.none() : yield* Page.floorOf(sql, sources, "received_at", "id")
+      const examined = Page.untilFloor(sql, floor, "received_at")
       const branches = ranges.map(
-        (conditions) => sql`
+        (range) => sql`
           SELECT ${sql.literal(columnList(DeliverySummary))} FROM github_webhook_deliveries
-          WHERE ${sql.and([...conditions, Page.afterCursor(sql, start, "received_at")])}`
+          WHERE ${sql.and([...range, ...matching, after, examined])}`
       )
       const found = yield* summaries.findAll(sql`
         ${sql.join(" UNION ALL ", false)(branches)}
         ORDER BY "receivedAt" DESC, id DESC LIMIT ${start.limit + 1}`)
-      return Page.make(found, start, ({ id, receivedAt }) => [receivedAt, id])
+      return Page.makeExamined(found, start, floor, ({ id, receivedAt }) => [receivedAt, id])
     }).pipe(traced("listSummaries"))
 
   const getDetail: DeliveryListMethods["getDetail"] = (id) =>

@@ -204,7 +204,8 @@ export interface IssueWorkflowLifecycleService {
 
   /**
    * Lists the workflows of all owners, also those without an owner, with their issue and newest execution, newest first.
-   * Omits archived workflows unless `includeArchived` is set. Internal: for operators, not for request handlers.
+   * Omits archived workflows unless `includeArchived` is set; a call examines up to 10,000, so a page may have few items or
+   * none although there is a next one. Internal: for operators, not for request handlers.
    *
    * Fails with `InvalidInput` as `list` does.
    */

@@ -2,7 +2,8 @@
  * Statistics of the whole database, from a consistent snapshot.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
-import { Clock, Duration, Effect, Option, Schema } from "effect"
+import type { SqlError } from "@effect/sql"
+import { Clock, Duration, Effect, Option, Schema, type Scope } from "effect"
 import { WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"
 import type { Place } from "../libsql/registry.js"
@@ -16,10 +17,21 @@ import { placeOf, type Reader, readerOf } from "./reader.js"
 /** The depth of a queue. */
 export const QueueDepth = Schema.Struct({
   byStatus: Schema.Record({ key: Schema.String, value: Count }),
+  /** The number of waiting rows that can be claimed now. */
+  due: Count,
   /** The time for which the oldest due row could have been claimed; `None` when no row is due. Milliseconds in JSON. */
   oldestQueuedAge: Schema.optionalWith(Schema.DurationFromMillis, { as: "Option" })
 })
 export interface QueueDepth extends Schema.Schema.Type<typeof QueueDepth> {}
+
+/** The depths of the queues, and the sandboxes that are not archived, by their derived status. */
+export const Depths = Schema.Struct({
+  queue: QueueDepth,
+  teardowns: QueueDepth,
+  inbox: QueueDepth,
+  sandboxes: Schema.Record({ key: Schema.String, value: Count })
+})
+export interface Depths extends Schema.Schema.Type<typeof Depths> {}
 
 /** Statistics of a database. Sizes are those of a local file; a server and a database in memory have none. */
 export const Stats = Schema.Struct({
@@ -90,20 +102,45 @@ export const collectStats = Effect.gen(function* () {
         tables: yield* countRows(reader),
         ...sizes,
         reusableBytes: place.kind === "server" ? Option.none() : Option.some(yield* freeBytes(reader)),
-        queue: yield* depthOf(reader, "oci_image_build_jobs", WorkspaceBuildJobStatus.literals, "queued", now),
-        teardowns: yield* depthOf(reader, "runtime_teardowns", RuntimeTeardownStatus.literals, "queued", now),
-        inbox: yield* depthOf(
-          reader,
-          "github_webhook_deliveries",
-          GitHubWebhookDeliveryStatus.literals,
-          "received",
-          now
-        )
+        ...(yield* queuesOf(reader, now))
       }
       return stats
     })
   )
 }).pipe(Effect.scoped)
+
+const queuesOf = (reader: Reader, now: number) =>
+  Effect.all({
+    queue: depthOf(reader, "oci_image_build_jobs", WorkspaceBuildJobStatus.literals, "queued", now),
+    teardowns: depthOf(reader, "runtime_teardowns", RuntimeTeardownStatus.literals, "queued", now),
+    inbox: depthOf(reader, "github_webhook_deliveries", GitHubWebhookDeliveryStatus.literals, "received", now)
+  })
+
+// The index is that of the operators' list.
+const sandboxesText = `
+  SELECT view_status AS status, count(*) AS count FROM sandboxes INDEXED BY sandboxes_view_status_created_at_idx
+  WHERE archived_at IS NULL GROUP BY view_status`
+
+/** Opens a reader of the depths. The scope closes it. */
+export const openDepths: Effect.Effect<
+  Effect.Effect<Depths, SqlError.SqlError>,
+  never,
+  SqlClient.SqlClient | Scope.Scope
+> = Effect.gen(function* () {
+  const reader = yield* readerOf(yield* SqlClient.SqlClient)
+  return Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    return yield* reader.inSnapshot(
+      Effect.gen(function* () {
+        const counts = yield* reader.all(sandboxesText)
+        return {
+          ...(yield* queuesOf(reader, now)),
+          sandboxes: Object.fromEntries(counts.map(({ count, status }) => [String(status), Number(count)]))
+        }
+      })
+    )
+  })
+})
 
 const freeBytes = (reader: Reader) =>
   Effect.map(
@@ -115,7 +152,7 @@ const depthOf = (reader: Reader, table: string, statuses: ReadonlyArray<string>,
   Effect.gen(function* () {
     const counts = yield* reader.all(`SELECT status, count(*) AS count FROM ${table} GROUP BY status`)
     const [oldest] = yield* reader.all(
-      `SELECT min(available_at) AS since FROM ${table} WHERE status = '${waiting}' AND available_at <= ${now}`
+      `SELECT count(*) AS due, min(available_at) AS since FROM ${table} WHERE status = '${waiting}' AND available_at <= ${now}`
     )
     const since = oldest?.["since"]
     return {
@@ -123,6 +160,7 @@ const depthOf = (reader: Reader, table: string, statuses: ReadonlyArray<string>,
         ...statuses.map((status) => [status, 0] as const),
         ...counts.map(({ count, status }) => [String(status), Number(count)] as const)
       ]),
+      due: Number(oldest?.["due"] ?? 0),
       oldestQueuedAge: typeof since === "number" ? Option.some(Duration.millis(now - since)) : Option.none()
     }
   })

@@ -2,7 +2,7 @@
  * Keyset pagination, newest first. Each page starts after the last key of the previous page, so rows that are inserted
  * or deleted in between neither repeat nor hide other rows (https://use-the-index-luke.com/no-offset).
  */
-import type { SqlClient, Statement } from "@effect/sql"
+import type { SqlClient, SqlError, Statement } from "@effect/sql"
 import { DateTime, Effect, Either, Option, ParseResult, Schema, type Stream } from "effect"
 import { InvalidInput } from "../Errors.js"
 import { storable } from "./columns.js"
@@ -81,6 +81,55 @@ export const make = <A>(
     items,
     nextCursor: Option.some(encodeCursor([typeof at === "number" ? at : DateTime.toEpochMillis(at), id]))
   }
+}
+
+/**
+ * The number of rows that one page of a filter without an index examines: some 10 ms. Such a page may have few items, or
+ * none, and a next page.
+ */
+const examinedRows = 10_000
+
+/** The key of the last row that a page examines. `None` if it examines all rows after its start. */
+export type Floor = Option.Option<Key>
+
+/**
+ * Finds the last row that a page examines. Each source is a table and the conditions of a range of one of its indexes,
+ * behind the start of the page, whose key has the columns `at` and `id`.
+ */
+export const floorOf = (
+  sql: SqlClient.SqlClient,
+  ranges: ReadonlyArray<Statement.Fragment>,
+  at: string,
+  id: string,
+  examined = examinedRows
+): Effect.Effect<Floor, SqlError.SqlError> => {
+  const keys = ranges.map((range) => sql`SELECT ${sql.literal(at)} AS at, ${sql.literal(id)} AS id ${range}`)
+  const query = sql<{ readonly at: number; readonly id: string }>`
+    ${sql.join(" UNION ALL ", false)(keys)} ORDER BY at DESC, id DESC LIMIT 1 OFFSET ${examined - 1}`
+  return Effect.map(query, ([row]) => Option.map(Option.fromNullable(row), ({ at, id }): Key => [at, id]))
+}
+
+/** Builds the condition that a row is not after the last one that a page examines. */
+export const untilFloor = (
+  sql: SqlClient.SqlClient,
+  floor: Floor,
+  atColumn = "created_at",
+  idColumn = "id"
+): Statement.Fragment =>
+  Option.match(floor, {
+    onNone: () => sql`true`,
+    onSome: ([at, id]) => sql`(${sql.literal(atColumn)}, ${sql.literal(idColumn)}) >= (${at}, ${id})`
+  })
+
+/** Builds a page as `make` does. If it is not full, the next one starts after the last row that it has examined. */
+export const makeExamined = <A>(
+  rows: ReadonlyArray<A>,
+  start: Start,
+  floor: Floor,
+  key: (row: A) => readonly [at: DateTime.Utc | number, id: string]
+): Page<A> => {
+  const page = make(rows, start, key)
+  return Option.isSome(page.nextCursor) ? page : { items: page.items, nextCursor: Option.map(floor, encodeCursor) }
 }
 
 /** The name and id after which a page starts that is in the order of names, and its length. */

@@ -1,10 +1,11 @@
 /**
  * The overview: the queue, the workers, the inbox, the sandboxes and the health of the database.
  */
+import { keepPreviousData, useQuery } from "@tanstack/react-query"
 import { Link } from "@tanstack/react-router"
 import { type ReactNode, useMemo } from "react"
 import type { Overview as OverviewResult, Worker } from "../../../src/dashboard/api/index.js"
-import { useApi } from "../lib/queries.js"
+import { query, useApi } from "../lib/queries.js"
 import { useList } from "../lib/search.js"
 import { bytes, count, counted, visible } from "../lib/text.js"
 import { duration, useNow } from "../lib/time.js"
@@ -283,12 +284,12 @@ const Failures = () => {
 export const Overview = () => {
   const { search, setFilters } = useList()
   const minutes = search.range ?? "60"
-  const { data, error, refetch } = useApi(
-    "overview",
-    "get",
-    { urlParams: { minutes: Number(minutes) } },
-    { keep: true }
-  )
+  const { data, error, refetch } = useQuery({
+    ...query("overview", "get", { urlParams: { minutes: Number(minutes) } }),
+    placeholderData: keepPreviousData,
+    // The server keeps the counts of a large database for a while.
+    refetchInterval: ({ state }) => state.data?.staleFor ?? false
+  })
   return (
     <Page
       actions={

@@ -50,7 +50,10 @@ export type ActivityPoint = typeof ActivityPoint.Type
 
 /** The state of the control plane. */
 export const Overview = Schema.Struct({
+  /** The time of the counts. */
   now: Time,
+  /** The milliseconds until the counts can be read again. Present if something was committed since. */
+  staleFor: Schema.optional(Schema.Number),
   queue: jsonOf(QueueStats),
   inbox: jsonOf(InboxStats),
   /** Sandboxes that are not archived, by derived status. */

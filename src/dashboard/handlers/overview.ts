@@ -2,24 +2,19 @@
  * The handlers of the overview, the live stream and the search.
  */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
-import { Clock, DateTime, Effect, Option, Schema } from "effect"
+import { Clock, DateTime, Duration, Effect, Option, Record, Schema } from "effect"
 import type { DeliverySummary } from "../../github/deliveryViews.js"
 import type { JobView } from "../../build-job/JobViews.js"
-import { QueueStats } from "../../build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../build-job/WorkspaceBuildJobRepo.js"
 import { ControlPlaneEvents } from "../../events/ControlPlaneEvents.js"
-import { InboxStats } from "../../github/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../../github/GitHubWebhookDeliveryRepo.js"
 import * as Maintenance from "../../Maintenance.js"
-import { SandboxLifecycle } from "../../sandbox/SandboxLifecycle.js"
 import { pointsOf } from "../activity.js"
 import { DashboardApi, type Overview, type Worker } from "../api/index.js"
 import { type Place, streamResponse } from "../live.js"
+import { pacedBy } from "../paced.js"
 import { findById } from "../search.js"
-import { given, jsonOf, Running } from "./running.js"
-
-const queueJson = jsonOf(QueueStats)
-const inboxJson = jsonOf(InboxStats)
+import { given, Running } from "./running.js"
 
 const timeOf = (at: Option.Option<DateTime.Utc>) => Option.getOrUndefined(Option.map(at, DateTime.formatIso))
 
@@ -55,31 +50,48 @@ export const workersOf = (
 /** The number of intervals of the activity. */
 const intervals = 60
 
-const overviewOf = (minutes: number) =>
+const noJobs = { queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0 }
+const noDeliveries = { received: 0, processing: 0, processed: 0, ignored: 0, failed: 0 }
+const noSandboxes = { queued: 0, running: 0, ready: 0, stopping: 0, stopped: 0, failed: 0, cancelled: 0 }
+
+/** Converts counts by status to those of the known statuses. */
+const countsOf = <S extends string>(none: Readonly<Record<S, number>>, counts: Readonly<Record<string, number>>) =>
+  Record.map(none, (_, status) => counts[status] ?? 0)
+
+const oldestOf = ({ oldestQueuedAge }: Maintenance.QueueDepth, now: number) =>
+  Option.getOrUndefined(Option.map(oldestQueuedAge, (age) => new Date(now - Duration.toMillis(age)).toISOString()))
+
+type Depths = Effect.Effect.Success<typeof Maintenance.depths>
+
+const overviewOf = (depths: Depths) => (minutes: number) =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const jobs = yield* WorkspaceBuildJobRepo
     const deliveries = yield* GitHubWebhookDeliveryRepo
     const journal = yield* ControlPlaneEvents
     const { end, epoch } = yield* journal.journal
-    const queue = yield* jobs.stats
-    const sandboxes = yield* Effect.flatMap(SandboxLifecycle, ({ stats }) => stats)
+    const { inbox, queue, sandboxes } = yield* depths
     const running = yield* jobs.list({ statuses: ["running"], limit: 500 })
     const processing = yield* deliveries.listSummaries({ statuses: ["processing"], limit: 500 })
     const intervalMs = Math.max(1000, Math.round((minutes * 60_000) / intervals))
     const since = DateTime.unsafeMake(Math.max(0, now - (intervals - 1) * intervalMs))
     const activity = yield* journal.activity({ subjectType: "job", since, intervalMs })
     const { fileBytes, walBytes } = yield* Maintenance.fileSizes
+    const byStatus = countsOf(noJobs, queue.byStatus)
     const overview: Overview = given({
       now: new Date(now).toISOString(),
-      queue: queueJson(queue),
-      inbox: inboxJson(yield* deliveries.stats),
-      sandboxes: sandboxes.byStatus,
+      queue: given({ byStatus, due: queue.due, oldestDueAt: oldestOf(queue, now) }),
+      inbox: given({
+        byStatus: countsOf(noDeliveries, inbox.byStatus),
+        due: inbox.due,
+        oldestDueAt: oldestOf(inbox, now)
+      }),
+      sandboxes: countsOf(noSandboxes, sandboxes),
       workers: workersOf(running.items, processing.items),
       activity: {
         from: DateTime.formatIso(activity.from),
         intervalMs,
-        points: pointsOf(activity, intervalMs, now, queue.byStatus)
+        points: pointsOf(activity, intervalMs, now, byStatus)
       },
       fileBytes: Option.getOrUndefined(fileBytes),
       walBytes: Option.getOrUndefined(walBytes),
@@ -87,6 +99,9 @@ const overviewOf = (minutes: number) =>
     })
     return overview
   })
+
+/** The number of periods of the activity whose overview is kept. */
+const keptOverviews = 8
 
 const decodeMinutes = Schema.decodeUnknownOption(Schema.Number.pipe(Schema.between(5, 1440)))
 
@@ -103,12 +118,19 @@ export const placeOf = (
 }
 
 export const overviewLive = HttpApiBuilder.group(DashboardApi, "overview", (handlers) =>
-  handlers
-    .handle("get", ({ urlParams: { minutes = 60 } }) => overviewOf(Option.getOrElse(decodeMinutes(minutes), () => 60)))
-    .handleRaw("live", ({ request, urlParams }) =>
-      Effect.map(Running, ({ closing, live }) =>
-        streamResponse(live.messages(placeOf(request.headers["last-event-id"], urlParams)), closing)
+  Effect.map(Maintenance.depths, (depths) => {
+    const overview = pacedBy(keptOverviews, overviewOf(depths))
+    return handlers
+      .handle("get", ({ urlParams: { minutes = 60 } }) =>
+        Effect.map(overview(Option.getOrElse(decodeMinutes(minutes), () => 60)), ({ staleFor, value }) =>
+          given({ ...value, staleFor })
+        )
       )
-    )
-    .handle("search", ({ urlParams: { id } }) => findById(id))
+      .handleRaw("live", ({ request, urlParams }) =>
+        Effect.map(Running, ({ closing, live }) =>
+          streamResponse(live.messages(placeOf(request.headers["last-event-id"], urlParams)), closing)
+        )
+      )
+      .handle("search", ({ urlParams: { id } }) => findById(id))
+  })
 )

@@ -83,19 +83,24 @@ export const makeWorkflowViews = Effect.gen(function* () {
       const start = yield* Page.start("IssueWorkflowLifecycle.listAll", request)
       if (statuses?.length === 0) return { items: [], nextCursor: Option.none() }
       const ofOwner = ownerUserId === undefined ? [] : [sql`w.owner_user_id = ${ownerUserId}`]
-      const unarchived = includeArchived ? [] : [sql`+w.archived_at IS NULL`]
-      const branches = unionByStatus(sql, statuses, [...ofOwner, ...unarchived], "w.status").map(
-        (conditions) => sql`
+      const matching = includeArchived ? [] : [sql`+w.archived_at IS NULL`]
+      const after = Page.afterCursor(sql, start, "w.created_at", "w.id")
+      const ranges = unionByStatus(sql, statuses, ofOwner, "w.status")
+      const sources = ranges.map((range) => sql`FROM issue_workflows AS w WHERE ${sql.and([...range, after])}`)
+      const floor = matching.length === 0 ? Option.none() : yield* Page.floorOf(sql, sources, "w.created_at", "w.id")
+      const examined = Page.untilFloor(sql, floor, "w.created_at", "w.id")
+      const branches = ranges.map(
+        (range) => sql`
           SELECT ${columns} FROM ${source} LEFT JOIN issue_workflow_executions AS e ON e.id = (
             SELECT id FROM issue_workflow_executions WHERE issue_workflow_id = w.id
             ORDER BY created_at DESC, id DESC LIMIT 1)
-          WHERE ${sql.and([...conditions, Page.afterCursor(sql, start, "w.created_at", "w.id")])}`
+          WHERE ${sql.and([...range, ...matching, after, examined])}`
       )
       const found = yield* rows(sql`
         ${sql.join(" UNION ALL ", false)(branches)}
         ORDER BY "w.createdAt" DESC, "w.id" DESC LIMIT ${start.limit + 1}`)
       const views = yield* Effect.forEach(found, viewOf)
-      return Page.make(views, start, ({ workflow }) => [workflow.createdAt, workflow.id])
+      return Page.makeExamined(views, start, floor, ({ workflow }) => [workflow.createdAt, workflow.id])
     }).pipe(traced("listAll"))
 
   return { getDetail, list, listAll }

@@ -30,8 +30,8 @@ import { errorOf, outcomeColumns, outcomeOf } from "./viewParts.js"
 /** The methods of `SandboxLifecycleService` on the sandboxes of all owners. Internal: for operators. */
 export interface SandboxListMethods {
   /**
-   * Lists the sandboxes of all owners, otherwise as `list`. A filter by status or a search examines the sandboxes of all
-   * owners, newest first. Internal: for operators, not for request handlers.
+   * Lists the sandboxes of all owners, otherwise as `list`. Unless it filters by status alone, a call examines up to 10,000
+   * sandboxes, so a page may have few items or none although there is a next one. Internal: for operators, not for request handlers.
    *
    * Fails with `InvalidInput` as `list` does, and if `ownerUserId` is `undefined`.
    */
@@ -165,42 +165,66 @@ export const makeViews = Effect.gen(function* () {
     }
   }
 
-  /** Returns the range of a list of all owners, and its index. */
-  const rangeOfAll = ({ includeArchived, repositoryId, search, statuses }: typeof AllSandboxFilter.Type) => {
+  /**
+   * Returns the ranges of a list of all owners, and their index. A filter by status alone reads the rows of its page;
+   * all others examine rows that do not match.
+   */
+  const rangesOfAll = ({ includeArchived, repositoryId, search, statuses }: typeof AllSandboxFilter.Type) => {
     const { unindexedIn } = conditionsOf(sql)
     const pattern = searchPattern(search)
-    const conditions = [
-      ...(repositoryId === undefined ? [] : [sql`s.repository_id = ${repositoryId}`]),
-      ...unindexedIn("s.view_status", statuses),
-      ...(includeArchived ? [] : [sql`+s.archived_at IS NULL`]),
-      ...(pattern === null ? [] : [sql`s.name LIKE ${pattern} ESCAPE '\\'`])
-    ]
+    const matching = pattern === null ? [] : [sql`s.name LIKE ${pattern} ESCAPE '\\'`]
+    if (statuses !== undefined && repositoryId === undefined && !includeArchived) {
+      return {
+        index: sql`INDEXED BY sandboxes_view_status_created_at_idx`,
+        ranges: unionByStatus(sql, statuses, [sql`s.archived_at IS NULL`], "s.view_status"),
+        matching
+      }
+    }
     return {
       index:
         repositoryId === undefined
           ? sql`INDEXED BY sandboxes_created_at_idx`
           : sql`INDEXED BY sandboxes_repository_id_created_at_idx`,
-      ranges: [conditions]
+      ranges: [repositoryId === undefined ? [] : [sql`s.repository_id = ${repositoryId}`]],
+      matching: [
+        ...matching,
+        ...unindexedIn("s.view_status", statuses),
+        ...(includeArchived ? [] : [sql`+s.archived_at IS NULL`])
+      ]
     }
   }
 
+  /** Reads the rows of the page of a list. One statement, for a consistent snapshot. */
+  const viewsOf = ({ index, ranges }: ReturnType<typeof rangesOf>, start: Page.Start) => {
+    const branches = ranges.map(
+      (conditions) =>
+        sql`
+        SELECT ${sandboxColumns}, ${viewColumns}, s.view_status AS status FROM sandboxes AS s ${index} ${latestRows}
+        WHERE ${sql.and([...conditions, Page.afterCursor(sql, start, "s.created_at", "s.id")])}`
+    )
+    const found = rows(sql`
+      ${sql.join(" UNION ALL ", false)(branches)}
+      ORDER BY "s.createdAt" DESC, "s.id" DESC LIMIT ${start.limit + 1}`)
+    return Effect.flatMap(found, Effect.forEach(viewOf))
+  }
+
+  const keyOf = ({ sandbox }: SandboxView) => [sandbox.createdAt, sandbox.id] as const
+
   const pageOf = (
-    { index, ranges }: ReturnType<typeof rangesOf>,
+    list: ReturnType<typeof rangesOf>,
     start: Page.Start
   ): Effect.Effect<Page.Page<SandboxView>, SqlError.SqlError | CorruptRow> =>
+    Effect.map(viewsOf(list, start), (views) => Page.make(views, start, keyOf))
+
+  /** Reads a page of a list of all owners, which examines a limited number of rows. */
+  const pageOfAll = ({ index, matching, ranges }: ReturnType<typeof rangesOfAll>, start: Page.Start) =>
     Effect.gen(function* () {
-      const branches = ranges.map(
-        (conditions) =>
-          sql`
-          SELECT ${sandboxColumns}, ${viewColumns}, s.view_status AS status FROM sandboxes AS s ${index} ${latestRows}
-          WHERE ${sql.and([...conditions, Page.afterCursor(sql, start, "s.created_at", "s.id")])}`
-      )
-      // One statement, for a consistent snapshot.
-      const found = yield* rows(sql`
-        ${sql.join(" UNION ALL ", false)(branches)}
-        ORDER BY "s.createdAt" DESC, "s.id" DESC LIMIT ${start.limit + 1}`)
-      const views = yield* Effect.forEach(found, viewOf)
-      return Page.make(views, start, ({ sandbox }) => [sandbox.createdAt, sandbox.id])
+      const after = Page.afterCursor(sql, start, "s.created_at", "s.id")
+      const sources = ranges.map((range) => sql`FROM sandboxes AS s ${index} WHERE ${sql.and([...range, after])}`)
+      const floor = matching.length === 0 ? Option.none() : yield* Page.floorOf(sql, sources, "s.created_at", "s.id")
+      const examined = Page.untilFloor(sql, floor, "s.created_at", "s.id")
+      const views = yield* viewsOf({ index, ranges: ranges.map((range) => [...range, ...matching, examined]) }, start)
+      return Page.makeExamined(views, start, floor, keyOf)
     })
 
   const none: Page.Page<SandboxView> = { items: [], nextCursor: Option.none() }
@@ -218,7 +242,9 @@ export const makeViews = Effect.gen(function* () {
       const start = yield* Page.start("SandboxLifecycle.listAll", request)
       const { ownerUserId } = filter
       if (filter.statuses?.length === 0) return none
-      return yield* pageOf(ownerUserId === undefined ? rangeOfAll(filter) : rangesOf({ ...filter, ownerUserId }), start)
+      return yield* ownerUserId === undefined
+        ? pageOfAll(rangesOfAll(filter), start)
+        : pageOf(rangesOf({ ...filter, ownerUserId }), start)
     }).pipe(traced("listAll"))
 
   const stats = Effect.map(
