@@ -47,6 +47,11 @@ const token = Options.redacted("token").pipe(
 )
 
 const as = Options.text("as").pipe(
+  Options.mapEffect((name) =>
+    name.trim() !== "" && name.length <= 255
+      ? Effect.succeed(name)
+      : Effect.fail(ValidationError.invalidValue(HelpDoc.p("--as must be a name of 1 to 255 characters")))
+  ),
   Options.withDescription("Name of the operator in the journal; default the user of the operating system."),
   Options.optional
 )

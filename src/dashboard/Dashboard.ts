@@ -27,6 +27,9 @@ import { makeSessions } from "./sessions.js"
 export type { Services } from "./handlers/running.js"
 export { DashboardConfigError, type DashboardOptions } from "./options.js"
 
+// Imported ids have up to 1,000 characters, and each may be escaped. By default, the router finds no longer ones than 100.
+const maxParamLength = 12_000
+
 // The body of a write has some ids and a text.
 const maxBodyBytes = 100_000
 
@@ -59,7 +62,7 @@ export const httpApp = (
       )
     )
     const router = yield* Effect.flatMap(Effect.provide(HttpApiBuilder.Router, context), ({ router }) => router)
-    const api = yield* HttpRouter.toHttpApp(router)
+    const api = yield* Effect.locally(HttpRouter.toHttpApp(router), HttpRouter.currentRouterConfig, { maxParamLength })
 
     const answer = Effect.gen(function* () {
       const { headers, method, url } = yield* HttpServerRequest.HttpServerRequest

@@ -130,14 +130,17 @@ export const openDepths: Effect.Effect<
   const reader = yield* readerOf(yield* SqlClient.SqlClient)
   return Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
-    return yield* reader.inSnapshot(
-      Effect.gen(function* () {
-        const counts = yield* reader.all(sandboxesText)
-        return {
-          ...(yield* queuesOf(reader, now)),
-          sandboxes: Object.fromEntries(counts.map(({ count, status }) => [String(status), Number(count)]))
-        }
-      })
+    // An interruption would leave the snapshot open in the thread.
+    return yield* Effect.uninterruptible(
+      reader.inSnapshot(
+        Effect.gen(function* () {
+          const counts = yield* reader.all(sandboxesText)
+          return {
+            ...(yield* queuesOf(reader, now)),
+            sandboxes: Object.fromEntries(counts.map(({ count, status }) => [String(status), Number(count)]))
+          }
+        })
+      )
     )
   })
 })

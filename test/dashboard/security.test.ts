@@ -148,6 +148,10 @@ describe("a Dashboard without a token", () => {
       `/api/sandboxes?includeArchived=${value}`,
       `/api/events?before=${value}`,
       `/api/events/${value}`,
+      "/api/events/NaN",
+      "/api/events/1.5",
+      "/api/jobs/a%00b",
+      "/api/sandboxes/a%00b",
       `/api/events?actorType=${value}`,
       `/api/webhooks?statuses=queued,${value}`
     ]) {
@@ -164,6 +168,14 @@ describe("a Dashboard without a token", () => {
     expect(await server.post("/api/jobs/redrive", { limit: 0 })).toMatchObject({ status: 400 })
     expect(await server.post(`/api/jobs/${job.id}/cancel`, { reason: "a".repeat(50_000) })).toMatchObject({
       status: 400
+    })
+  })
+
+  it("finds rows by ids as long as imported ones, also with characters that an address escapes", async () => {
+    const id = "é/".repeat(500)
+    expect(await server.get(`/api/jobs/${encodeURIComponent(id)}`)).toMatchObject({
+      status: 404,
+      json: { _tag: "NotFound" }
     })
   })
 

@@ -5,6 +5,7 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import { Schema } from "effect"
 import { ControlPlaneEvent } from "../../events/ControlPlaneEvent.js"
+import { storable } from "../../sql/columns.js"
 
 /** The JSON of a result of a service. */
 export const jsonOf = <A, I>(schema: Schema.Schema<A, I>): Schema.SchemaClass<I> => Schema.encodedSchema(schema)
@@ -23,7 +24,7 @@ export const pageParams = { limit: Schema.optional(Schema.NumberFromString), cur
 export const List = Schema.String
 
 /** Path parameter: the id of a row. */
-export const ById = Schema.Struct({ id: Schema.String })
+export const ById = Schema.Struct({ id: storable(Schema.String) })
 
 /** The body of a write without parameters. */
 export const Nothing = Schema.Struct({})

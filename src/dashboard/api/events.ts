@@ -47,7 +47,7 @@ export const events = HttpApiGroup.make("events")
   )
   .add(
     HttpApiEndpoint.get("get", paths.events.get[1])
-      .setPath(Schema.Struct({ position: Schema.NumberFromString }))
+      .setPath(Schema.Struct({ position: Schema.NumberFromString.pipe(Schema.int()) }))
       .addSuccess(JournalEvent)
       .addError(NotFound)
   )
