@@ -33,14 +33,17 @@ export interface JobListMethods {
   /**
    * Lists the jobs of all owners that match a filter, newest first, without their documents. With a filter by worker or
    * error code, a call examines up to 10,000 jobs, so a page may have few items or none although there is a next one. A
-   * filter by owner or repository examines every job of the owner or the repository. Fails with `InvalidInput` if a field is invalid, the cursor is
-   * malformed or the limit is out of range.
+   * filter by owner or repository examines every job of the owner or the repository. Fails with `InvalidInput` if a field
+   * is invalid, the cursor is malformed or the limit is out of range.
    */
   readonly list: (
     request: Page.PageRequest & typeof JobFilter.Encoded
   ) => Effect.Effect<Page.Page<JobView>, InvalidInput | PersistenceError>
 
-  /** Counts the jobs that match a filter. Examines all of them, 5,000 at a time. Fails with `InvalidInput` if a field is invalid. */
+  /**
+   * Counts the jobs that match a filter. Examines all of them, 5,000 at a time. Fails with `InvalidInput` if a field is
+   * invalid.
+   */
   readonly count: (filter: typeof JobFilter.Encoded) => Effect.Effect<JobCount, InvalidInput | PersistenceError>
 
   /** Returns a job without its documents, with its attempt and its sandbox. Fails with `NotFound`. */

@@ -31,7 +31,8 @@ import { errorOf, outcomeColumns, outcomeOf } from "./viewParts.js"
 export interface SandboxListMethods {
   /**
    * Lists the sandboxes of all owners, otherwise as `list`. Unless it filters by status alone, a call examines up to 10,000
-   * sandboxes, so a page may have few items or none although there is a next one. Internal: for operators, not for request handlers.
+   * sandboxes, so a page may have few items or none although there is a next one. Internal: for operators, not for request
+   * handlers.
    *
    * Fails with `InvalidInput` as `list` does, and if `ownerUserId` is `undefined`.
    */
