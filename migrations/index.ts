@@ -32,7 +32,8 @@ import queuedRowsFail from "./0020_queued_rows_fail.js"
 import sandboxDeadlines from "./0021_sandbox_deadlines.js"
 import runtimeTeardowns from "./0022_runtime_teardowns.js"
 import fairQueue from "./0023_fair_queue.js"
-import operators from "./0024_operators.js"
+import fairInbox from "./0024_fair_inbox.js"
+import operators from "./0025_operators.js"
 
 export const migrations: Record<string, string> = {
   "0001_auth": auth,
@@ -58,5 +59,6 @@ export const migrations: Record<string, string> = {
   "0021_sandbox_deadlines": sandboxDeadlines,
   "0022_runtime_teardowns": runtimeTeardowns,
   "0023_fair_queue": fairQueue,
-  "0024_operators": operators
+  "0024_fair_inbox": fairInbox,
+  "0025_operators": operators
 }

@@ -89,6 +89,7 @@ export { GitHubWebhookDelivery } from "./github/GitHubWebhookDelivery.js"
 export { GitHubWebhookDeliveryRepo } from "./github/GitHubWebhookDeliveryRepo.js"
 export * as GitHubWebhooks from "./github/GitHubWebhooks.js"
 export { WebhookInbox } from "./github/WebhookInbox.js"
+export { WebhookInboxFlow } from "./github/WebhookInboxFlow.js"
 
 // The cache of package resolutions.
 export * as PackageCache from "./package-cache/index.js"

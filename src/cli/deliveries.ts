@@ -6,10 +6,16 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import { Clock, Console, Effect, Layer, Schema } from "effect"
+import { Clock, Console, DateTime, Effect, Layer, Schema } from "effect"
 import { GitHubWebhookDeliveryId, GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../github/GitHubWebhookDeliveryRepo.js"
-import { DeliveryDetail, DeliverySummary, listDeliveries, showDelivery } from "../operations/deliveries.js"
+import {
+  DeliveryDetail,
+  DeliverySummary,
+  listDeliveries,
+  receivedByInstallation,
+  showDelivery
+} from "../operations/deliveries.js"
 import { existing } from "../sql/columns.js"
 import { layerCurrent } from "./database.js"
 import { columns, json, orNone, printJson, printLines } from "./output.js"
@@ -61,6 +67,25 @@ const show = Command.make("show", { id, json }, ({ id, json }) =>
   })
 ).pipe(Command.withDescription("Shows one delivery without its payload, which may contain secrets."))
 
+const stats = Command.make("stats", { limit: limitOf("installations"), json }, ({ json, limit }) =>
+  Effect.gen(function* () {
+    const installations = yield* receivedByInstallation(limit)
+    if (json) return yield* printJson(installations)
+    if (installations.length === 0) return yield* Console.log("no deliveries wait")
+    const now = yield* Clock.currentTimeMillis
+    yield* printLines(
+      columns([
+        ["INSTALLATION", "RECEIVED", "DUE SINCE"],
+        ...installations.map(({ installation, nextDueAt, received }) => [
+          installation === "" ? "-" : installation,
+          String(received),
+          nextDueAt > now ? "-" : age(now, DateTime.unsafeMake(nextDueAt))
+        ])
+      ])
+    )
+  })
+).pipe(Command.withDescription("Counts the received deliveries of the installations with the most of them."))
+
 const redeliver = Command.make("redeliver", { ids, json }, (input) =>
   Effect.flatMap(GitHubWebhookDeliveryRepo, (deliveries) =>
     changeEach("received", input, (id) => deliveries.redeliver(id))
@@ -73,6 +98,6 @@ const redeliver = Command.make("redeliver", { ids, json }, (input) =>
 
 export const deliveries = Command.make("deliveries").pipe(
   Command.withDescription("Reads the inbox of webhook deliveries, and processes deliveries again."),
-  Command.withSubcommands([list, show, redeliver]),
+  Command.withSubcommands([list, show, stats, redeliver]),
   Command.provide(layer)
 )

@@ -7,7 +7,10 @@
  *   only while the token is the delivery's last. So a worker that lost its lease cannot write.
  * - A delivery is attempted at most `maxAttempts` times. A lease that expires counts as an attempt, a released one does
  *   not.
- * - The cost of a claim does not depend on the depth of the inbox: it reads the first entries of partial indexes.
+ * - Installations take turns: the deliveries of one do not delay those of the others. Within an installation, deliveries
+ *   are claimed in the order of their due times.
+ * - The cost of a claim does not depend on the number of deliveries or installations: it reads the first entries of
+ *   indexes.
  * - A delivery that has ended does not change until it is redelivered.
  * - Payloads never appear in errors, logs or spans.
  *
@@ -21,6 +24,7 @@ import { AlreadyExists, InvalidInput } from "../Errors.js"
 import type { InvalidTransition, LeaseLost, NotFound, PersistenceError } from "../Errors.js"
 import { appendRedelivery } from "../events/adminEvents.js"
 import type { ClaimRequest, LeaseMethods } from "../leasing/LeaseMethods.js"
+import { makeClaimInTurn } from "../leasing/claimInTurn.js"
 import { leasesOn } from "../leasing/leases.js"
 import { type LeasedTable, leaseTexts } from "../leasing/statements.js"
 import { conditionsOf } from "../sql/filters.js"
@@ -30,6 +34,7 @@ import * as Page from "../sql/page.js"
 import { columnList, rowsOf } from "../sql/rows.js"
 import { deliveriesClaimed, deliveriesRetried } from "./deliveryMetrics.js"
 import { type DeliveryListMethods, makeDeliveryLists } from "./deliveryLists.js"
+import { isNext } from "./deliveryOrder.js"
 import {
   type ClaimedDelivery,
   DeliveryFailure,
@@ -157,6 +162,8 @@ const table: LeasedTable = {
 
 const texts = leaseTexts(table, columnList(GitHubWebhookDelivery))
 
+const claimText = texts.claimWhere(isNext)
+
 const processedText = texts.underLease(
   "status = 'processed', lease_outcome = 'processed', lease_expires_at = NULL, processed_at = ?1, error_message = NULL"
 )
@@ -217,7 +224,7 @@ const make = Effect.gen(function* () {
     held: "processing",
     noun: "delivery",
     texts,
-    claimDue: texts.claimDue,
+    claimDue: makeClaimInTurn(sql, deliveries, GitHubWebhookDelivery, { text: claimText, held: "processing" }),
     claimed: (delivery, workerId) => ({
       delivery,
       lease: { deliveryId: delivery.id, workerId, token: delivery.leaseToken }

@@ -51,8 +51,8 @@ export interface WebhookInboxService {
   ) => Effect.Effect<RecordedDelivery, AlreadyExists | InvalidInput | PersistenceError>
 
   /**
-   * Processes the delivery that has been due longest, and returns it: `processed` or `ignored`, or after a failure
-   * `received` (it will be retried) or `failed`. Returns `None` if no delivery is due. If interrupted, releases the
+   * Processes the delivery that is next in the order of `docs/webhooks.md`, and returns it: `processed` or `ignored`, or
+   * after a failure `received` (it will be retried) or `failed`. Returns `None` if no delivery is due. If interrupted, releases the
    * delivery. Never fails with the errors of the handler.
    *
    * Fails with:

@@ -72,6 +72,7 @@ export {
   WebhookOutcome
 } from "./WebhookHandler.js"
 export { WebhookInbox, type WebhookInboxService } from "./WebhookInbox.js"
+export { WebhookInboxFlow } from "./WebhookInboxFlow.js"
 export type { ClaimRequest } from "../leasing/LeaseMethods.js"
 
 /** The services that `layer` provides. */

@@ -38,3 +38,23 @@ export const showDelivery = (id: string) =>
     )
     return yield* orNotFound(id)(found)
   }).pipe(traced("show"))
+
+/** The received deliveries of one installation. */
+export interface InstallationLoad {
+  /** GitHub's id of the installation. Empty for deliveries without one. */
+  readonly installation: string
+  readonly received: number
+  /** The due time of the first one. */
+  readonly nextDueAt: number
+}
+
+/** Counts the received deliveries by installation, the most first. Reads all received deliveries in an index. */
+export const receivedByInstallation = (limit: number) =>
+  Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) => sql<InstallationLoad>`
+      SELECT coalesce(installation_external_id, '') AS installation, count(*) AS received,
+        min(available_at) AS "nextDueAt"
+      FROM github_webhook_deliveries INDEXED BY github_webhook_deliveries_flows_idx
+      WHERE status = 'received' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ${limit}`
+  ).pipe(traced("receivedByInstallation"))

@@ -9,6 +9,7 @@ import { dirname } from "node:path"
 import * as Migrations from "../Migrations.js"
 import { readLedger } from "../migration/ledger.js"
 import { makeQueueCounters } from "../build-job/queueCounters.js"
+import { makeInboxFlows } from "../github/inboxFlows.js"
 import { KeyRing } from "../secret/KeyRing.js"
 import { tokenColumns, tokenPrefix } from "../secret/tokenFormat.js"
 import { operations } from "../sql/operations.js"
@@ -53,6 +54,20 @@ const counters = Effect.gen(function* () {
           "queue",
           `the counters of ${counted(count, "owner")} differ from their jobs`,
           "start a worker, which repairs them, or run `sealant-db queue repair`"
+        )
+      ]
+})
+
+/** Compares the flows of the webhook inbox with its deliveries. */
+const inbox = Effect.gen(function* () {
+  const count = yield* makeInboxFlows(yield* SqlClient.SqlClient).drift
+  return count === 0
+    ? [ok("inbox", "the order of the webhook inbox agrees with its deliveries")]
+    : [
+        problem(
+          "inbox",
+          `the order of the webhook inbox differs from the deliveries of ${counted(count, "installation")}`,
+          "start a worker, which repairs it"
         )
       ]
 })
@@ -340,21 +355,23 @@ export const examine = Effect.gen(function* () {
   const current = Migrations.differenceOf(
     yield* Effect.orElseSucceed(Migrations.status, () => ({ applied: [], pending: [], mismatched: [], unknown: [] }))
   )
+  // The statements of these checks need the schema of this program.
+  const onThisSchema = <E extends { readonly message: string }, R>(
+    check: string,
+    findings: Effect.Effect<ReadonlyArray<Finding>, E, R>
+  ) =>
+    current === undefined
+      ? orProblem(check)(findings)
+      : Effect.succeed([skipped(check, "the schema is not that of this program")])
   const findings = yield* Effect.all([
     orProblem("engine")(engine),
     orProblem("schema")(schema),
     orProblem("integrity")(integrity),
     orProblem("files")(files),
-    // The statements of this check need the schema of this program.
-    current === undefined
-      ? orProblem("jobs")(stuck)
-      : Effect.succeed([skipped("jobs", "the schema is not that of this program")]),
-    current === undefined
-      ? orProblem("queue")(counters)
-      : Effect.succeed([skipped("queue", "the schema is not that of this program")]),
-    current === undefined
-      ? orProblem("tokens")(tokens)
-      : Effect.succeed([skipped("tokens", "the schema is not that of this program")])
+    onThisSchema("jobs", stuck),
+    onThisSchema("queue", counters),
+    onThisSchema("inbox", inbox),
+    onThisSchema("tokens", tokens)
   ])
   return [ok("open", "the database can be opened and read"), ...text, ...findings.flat()]
 })

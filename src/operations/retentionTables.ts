@@ -232,6 +232,7 @@ export const kept: Readonly<Record<string, string>> = {
   owner_limit_defaults: "one row: the limits of owners without their own",
   build_queue_pauses: "one row for each pause, removed when it ends",
   build_queue_flows: "one row for each owner and priority that had a build; deleted with the owner",
+  webhook_inbox_flows: "one row for each installation; deleted with its last delivery",
   build_queue_lanes: "one row for each registry of a flow, and for each concurrency key with queued jobs",
   issues: ofProvider,
   pull_requests: ofProvider,

@@ -5,6 +5,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import { Context, Duration, Effect, Option } from "effect"
 import { makeQueueCounters } from "../build-job/queueCounters.js"
 import { GitHubWebhookDeliveryRepo } from "../github/GitHubWebhookDeliveryRepo.js"
+import { makeInboxFlows } from "../github/inboxFlows.js"
 import { nextTurn } from "../libsql/eventLoop.js"
 import { spanned } from "../sql/operations.js"
 import { noneOverdue } from "../leasing/heldLeases.js"
@@ -74,11 +75,13 @@ export const supervision = (
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const queue = Option.some(makeQueueCounters(sql))
+    const inbox = Option.some(makeInboxFlows(sql))
     const once = Effect.all(
       [
         call("the build queue", queue, ({ supervise }) => supervise),
         call("sandboxes", sandboxes, ({ supervise }) => supervise({ limit, runtimeDeadline })),
         call("issue workflows", workflows, ({ supervise }) => supervise({ limit })),
+        call("the webhook inbox", inbox, ({ supervise }) => supervise),
         call("webhook deliveries", deliveries, reapDeliveries)
       ],
       { discard: true }

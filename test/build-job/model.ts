@@ -43,20 +43,6 @@ export class ModelQueue extends LeaseModel<WorkspaceBuildJobStatus, ModelJob, Le
     return { id: job.id, created: true }
   }
 
-  /** Jobs under expired leases come first; those without attempts left fail and take no place. */
-  override claimDue(limit: number): ReadonlyArray<ModelJob> {
-    const claimed: Array<ModelJob> = []
-    for (const job of this.expired()) {
-      if (claimed.length === limit) return claimed
-      if (job.attempts < job.maxAttempts) claimed.push(job)
-      else this.takeBack(job)
-    }
-    const due = this.rows
-      .filter(({ availableAt, status }) => status === "queued" && availableAt <= this.now)
-      .toSorted((a, b) => a.availableAt - b.availableAt || (a.id < b.id ? -1 : 1))
-    return [...claimed, ...due.slice(0, limit - claimed.length)]
-  }
-
   cancel(job: ModelJob): string {
     if (job.status === "cancelled") return "ok"
     if (job.status !== "queued" && job.status !== "running") return "InvalidTransition"

@@ -47,6 +47,38 @@ it.scopedLive("deliveries list and show print deliveries without their payloads"
   })
 )
 
+it.scopedLive("deliveries stats counts the received deliveries by installation", () =>
+  Effect.gen(function* () {
+    const environment = yield* prepared
+    yield* run(["redeliver", "row-2", "row-3"], environment)
+    const { stdout } = yield* run(["stats"], environment)
+    expect(stdout.split("\n").map((line) => line.split(/ {2,}/).slice(0, 2))).toEqual([
+      ["INSTALLATION", "RECEIVED"],
+      ["77", "2"],
+      ["-", "1"],
+      [""]
+    ])
+    expect(JSON.parse((yield* run(["stats", "--json", "--limit", "1"], environment)).stdout)).toMatchObject([
+      { installation: "77", received: 2 }
+    ])
+    tamper(environment.DATABASE_FILE_PATH, "DELETE FROM github_webhook_deliveries")
+    expect((yield* run(["stats"], environment)).stdout).toBe("no deliveries wait\n")
+  })
+)
+
+it.scopedLive("doctor reports an order of the inbox that differs from its deliveries", () =>
+  Effect.gen(function* () {
+    const environment = yield* prepared
+    tamper(environment.DATABASE_FILE_PATH, "DELETE FROM webhook_inbox_flows")
+    const { stdout } = yield* runHere(["doctor", "--json"], environment)
+    expect(JSON.parse(stdout).findings).toContainEqual({
+      check: "inbox",
+      outcome: "problem",
+      text: "the order of the webhook inbox differs from the deliveries of 1 installation; start a worker, which repairs it"
+    })
+  })
+)
+
 it.scopedLive("deliveries redeliver receives ended deliveries again", () =>
   Effect.gen(function* () {
     const environment = yield* prepared

@@ -52,6 +52,7 @@ it.scopedLive("doctor prints one line for each check of a valid database, and no
         "deliveries",
         "consumers",
         "queue",
+        "inbox",
         "tokens"
       ].map((check) => `ok ${check}`)
     )

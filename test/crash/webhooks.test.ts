@@ -9,6 +9,7 @@ import { copyFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Database from "../../src/Database.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
+import { makeInboxFlows } from "../../src/github/inboxFlows.js"
 import { WebhookOutcome } from "../../src/github/WebhookHandler.js"
 import { WebhookInbox } from "../../src/github/WebhookInbox.js"
 import * as Migrations from "../../src/Migrations.js"
@@ -182,6 +183,7 @@ describe("a process that processes a webhook and is killed", () => {
           expect(yield* sql`SELECT status, count(*) AS n FROM github_webhook_deliveries GROUP BY status`).toEqual([
             { status: "processed", n: 200 }
           ])
+          expect(yield* makeInboxFlows(sql).drift).toBe(0)
           // Whose lease ended a delivery is who wrote its effect.
           expect(
             yield* sql`

@@ -282,7 +282,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
       }).pipe(Effect.provide(layer))
     )
 
-    it.effect("hands out the delivery that has been due longest, received or expired, ties by id", () =>
+    it.effect("claims deliveries under expired leases first, then the one that is due longest, ties by id", () =>
       Effect.gen(function* () {
         const inbox = yield* GitHubWebhookDeliveryRepo
         yield* make.webhookDelivery({ id: "f", availableAt: at(60) })
@@ -304,7 +304,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         ) {
           order.push(next.value.delivery.id)
         }
-        expect(order).toEqual(["a", "b", "c", "d", "e", "f"])
+        expect(order).toEqual(["d", "e", "a", "b", "c", "f"])
       }).pipe(Effect.provide(layer))
     )
 

@@ -7,6 +7,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
 import { shell } from "../support/lists.js"
+import { splitStatements } from "../../src/libsql/sqlText.js"
 import { planIssues, planOf, recordStatements } from "../support/plans.js"
 import { claimant, delivery, failure, gone, layers } from "./webhookSupport.js"
 
@@ -72,11 +73,10 @@ const fill = (count: number) =>
     count
   )
 
-/** What else a statement may cost: the position of an event, the merge of the two times one row of a claim, and the counts for people. */
+/** What else a statement may cost: the position of an event, and the counts for people. */
 const known: Readonly<Record<string, RegExp>> = {
   // One row for each table with AUTOINCREMENT, and the one row of the event.
   redeliver: /^SCAN (sqlite_sequence|CONSTANT ROW) /,
-  claimNext: /^USE TEMP B-TREE FOR ORDER BY in: UPDATE/,
   stats: /^SCAN github_webhook_deliveries USING COVERING INDEX .* GROUP BY status$/
 }
 
@@ -101,17 +101,45 @@ describe("webhook delivery query plans", () => {
     }).pipe(Effect.provide(layers.file))
   )
 
-  it.effect("a claim reads the first entries of the two partial indexes", () =>
+  it.effect("a claim reads the first entries of partial indexes on flows and deliveries, and sorts nothing", () =>
     Effect.gen(function* () {
-      const walks = (yield* claimPlan).filter((line) => line.includes("github_webhook_deliveries"))
-      expect(walks).toEqual([
+      const plan = yield* claimPlan
+      const first = "SEARCH d USING INDEX github_webhook_deliveries_flows_idx (<expr>=?)"
+      expect(plan.filter((line) => line.startsWith("SEARCH"))).toEqual([
         expect.stringMatching(
           /^SEARCH github_webhook_deliveries USING .*sqlite_autoindex_github_webhook_deliveries_1 \(id=\?\)$/
         ),
-        "SEARCH github_webhook_deliveries USING COVERING INDEX github_webhook_deliveries_due_idx (status=? AND available_at<?)",
-        "SEARCH github_webhook_deliveries USING INDEX github_webhook_deliveries_leases_idx (status=? AND lease_expires_at<?)",
-        "SEARCH github_webhook_deliveries USING INDEX github_webhook_deliveries_leases_idx (status=? AND lease_expires_at<?)"
+        "SEARCH github_webhook_deliveries USING COVERING INDEX github_webhook_deliveries_leases_idx (status=? AND lease_expires_at<?)",
+        "SEARCH f USING COVERING INDEX webhook_inbox_flows_open_idx (virtual_time>?)",
+        first,
+        first,
+        "SEARCH f USING COVERING INDEX webhook_inbox_flows_waiting_idx (next_at<?)",
+        first,
+        first
       ])
+      expect(plan.filter((line) => line.startsWith("SCAN") || line.includes("TEMP B-TREE"))).toEqual([])
+    }).pipe(Effect.provide(layers.file))
+  )
+
+  it.effect("the triggers of the inbox read the first entries of indexes", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const triggers = yield* sql<{ readonly name: string; readonly sql: string }>`
+        SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name GLOB 'github_webhook_deliveries_flow_*'`
+      expect(triggers).toHaveLength(4)
+      yield* fill(1000)
+      for (const { name, sql: text } of triggers) {
+        for (const statement of splitStatements(text.slice(text.indexOf("BEGIN") + 5, text.lastIndexOf("END")))) {
+          // The rows of the trigger are parameters here.
+          const plan = yield* planOf({ text: statement.replaceAll(/\b(?:OLD|NEW)\.\w+/g, "?1"), params: [1] })
+          expect(
+            plan.filter(
+              (line) => line.includes("TEMP B-TREE") || /^SCAN (?!CONSTANT ROW$|\(subquery-\d+\)$)/.test(line)
+            ),
+            name
+          ).toEqual([])
+        }
+      }
     }).pipe(Effect.provide(layers.file))
   )
 
@@ -124,7 +152,9 @@ describe("webhook delivery query plans", () => {
         SELECT name FROM pragma_index_info(${index}) ORDER BY seqno`,
           (columns) => columns.map(({ name }) => name)
         )
-      expect(yield* columnsOf("github_webhook_deliveries_due_idx")).toEqual(["status", "available_at", "id"])
+      // The first column is an expression.
+      expect(yield* columnsOf("github_webhook_deliveries_flows_idx")).toEqual([null, "available_at", "id"])
+      expect(yield* columnsOf("webhook_inbox_flows_open_idx")).toEqual(["virtual_time", "installation"])
       expect(yield* columnsOf("github_webhook_deliveries_leases_idx")).toEqual(["status", "lease_expires_at", "id"])
     }).pipe(Effect.provide(layers.memory))
   )

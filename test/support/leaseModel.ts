@@ -33,8 +33,6 @@ const byKey =
     return atA - atB || (idA < idB ? -1 : idA > idB ? 1 : 0)
   }
 
-const exhaustedPerClaim = 10
-
 /** A whole table. Each method changes it, and returns the expected result of the real one. */
 export class LeaseModel<Status extends string, Row extends ModelRow<Status>, Lease extends { readonly token: number }> {
   now = 0
@@ -66,21 +64,18 @@ export class LeaseModel<Status extends string, Row extends ModelRow<Status>, Lea
     }
   }
 
-  /** The rows that a claim of any has to give, longest due first. */
+  /** The rows that a claim returns: those under expired leases first. Rows without attempts left fail and take no place. */
   claimDue(limit: number): ReadonlyArray<Row> {
+    const claimed: Array<Row> = []
+    for (const row of this.expired()) {
+      if (claimed.length === limit) return claimed
+      if (row.attempts < row.maxAttempts) claimed.push(row)
+      else this.takeBack(row)
+    }
     const due = this.rows
-      .filter((row) =>
-        row.status === this.names.waiting
-          ? row.availableAt <= this.now
-          : this.hasExpired(row) && row.attempts < row.maxAttempts
-      )
-      .toSorted(byKey((row) => [row.expiresAt ?? row.availableAt, row.id]))
-      .slice(0, limit)
-    for (const row of this.expired()
-      .filter(({ attempts, maxAttempts }) => attempts >= maxAttempts)
-      .slice(0, exhaustedPerClaim))
-      this.takeBack(row)
-    return due
+      .filter(({ availableAt, status }) => status === this.names.waiting && availableAt <= this.now)
+      .toSorted(byKey(({ availableAt, id }) => [availableAt, id]))
+    return [...claimed, ...due.slice(0, limit - claimed.length)]
   }
 
   /** What a claim of one certain row has to give. */
