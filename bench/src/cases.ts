@@ -10,7 +10,7 @@ import { openOurs } from "./contestants/ours.js"
 import { openPlainjob } from "./contestants/plainjob.js"
 import { openRaw } from "./contestants/raw.js"
 import { openStock } from "./contestants/stock.js"
-import { batches, blockedClaims, fairClaims } from "./fairness.js"
+import { batches, blockedClaims, enqueueBatches, fairClaims } from "./fairness.js"
 import { appends, launches, pages, syncs } from "./features.js"
 import { measureIdle } from "./idle.js"
 import { newRequests, seededId } from "./jobs.js"
@@ -195,8 +195,16 @@ export const cases: ReadonlyArray<Case> = [
   claims(100_000),
   depths,
   ...levels.flatMap((durability) => [cycles(1, durability), cycles(32, durability)]),
-  { group: "fairness", id: "owners", title: "claim one, 20,000 jobs, by owners, NORMAL", run: fairClaims },
+  { group: "fairness", id: "owners", title: "claim one, by jobs and owners, NORMAL", run: fairClaims },
   { group: "fairness", id: "blocked", title: "claim one, behind blocked jobs, NORMAL", run: blockedClaims },
+  ...levels.map(
+    (durability): Case => ({
+      group: "fairness",
+      id: `batch-enqueue-${durability}`,
+      title: `enqueue a batch of 50, ${durability.toUpperCase()}`,
+      run: enqueueBatches(durability)
+    })
+  ),
   ...levels.map(
     (durability): Case => ({
       group: "fairness",

@@ -33,8 +33,10 @@ export interface RowContestant extends Contestant {
   readonly read: (ids: ReadonlyArray<string>) => Promise<void>
 }
 
-/** A contestant that claims and completes jobs in batches. */
+/** A contestant that enqueues, claims and completes jobs in batches. */
 export interface BatchContestant extends Contestant {
+  /** Enqueues the jobs, `size` at a time. */
+  readonly enqueueBatch: (requests: ReadonlyArray<JobRequest>, size: number) => Promise<void>
   /** Claims `count` jobs, reads their documents and marks them done, `size` at a time. Throws when no job is due. */
   readonly batch: (count: number, size: number) => Promise<void>
 }

@@ -1,11 +1,12 @@
 /**
- * Cases of the fair queue: claims with many owners, with blocked jobs in front, and in batches.
+ * Cases of the fair queue: claims with many jobs and owners, with blocked jobs in front, and in batches.
  */
 import { join } from "node:path"
 import { compare, type Contender } from "./compare.js"
 import { type BatchContestant, checked, type Durability, type OpenOptions } from "./contestant.js"
 import { openOurs } from "./contestants/ours.js"
 import { openRaw, openRawClaimingOnce } from "./contestants/raw.js"
+import { newRequests } from "./jobs.js"
 import type { Plan } from "./measure.js"
 import { addOwnedJobs, createFile, pauseOwner } from "./seed.js"
 
@@ -35,13 +36,14 @@ const claiming = (name: string, prepare: (file: string) => void): Contender => (
   }
 })
 
+/** Few jobs of one owner, many of one, and many of many. */
 export const fairClaims = (plan: Plan) =>
   compare(
-    [1, 1000, 10_000].map((owners) =>
-      claiming(owners === 1 ? "ours" : `ours, ${owners.toLocaleString("en")} owners`, (file) =>
-        addOwnedJobs(file, 20_000, owners)
-      )
-    ),
+    [
+      claiming("ours", (file) => addOwnedJobs(file, due, 1)),
+      claiming("ours, many jobs", (file) => addOwnedJobs(file, plan.manyJobs, 1)),
+      claiming("ours, many jobs and owners", (file) => addOwnedJobs(file, plan.manyJobs, plan.manyJobs / 10))
+    ],
     plan
   )
 
@@ -50,14 +52,36 @@ export const blockedClaims = (plan: Plan) =>
     [
       claiming("ours", () => undefined),
       claiming("ours, blocked jobs in front", (file) => {
-        addOwnedJobs(file, plan.blockedJobs, 1)
+        addOwnedJobs(file, plan.manyJobs, 1)
         pauseOwner(file, "owner-0")
       })
     ],
     plan
   )
 
-/** An operation is a batch. */
+/** An operation is a batch: one transaction. */
+export const enqueueBatches = (durability: Durability) => (plan: Plan) => {
+  const contender = (name: string, open: (options: OpenOptions) => Promise<BatchContestant>): Contender => ({
+    name,
+    open: async (directory, index) => {
+      const options = { file: join(directory, `${index}.sqlite`), durability }
+      createFile(options.file, "sealant", due)
+      const contestant = await checked(await open(options), options)
+      return {
+        entry: {
+          prepare: (operations) => {
+            const requests = newRequests(operations * batchSize)
+            return { run: () => contestant.enqueueBatch(requests, batchSize) }
+          }
+        },
+        close: contestant.close
+      }
+    }
+  })
+  return compare([contender("ours", openOurs), contender("raw binding", openRaw)], plan)
+}
+
+/** An operation is a batch: a transaction for the claims, and one for the ends. */
 export const batches = (durability: Durability) => (plan: Plan) => {
   const contender = (name: string, open: (options: OpenOptions) => Promise<BatchContestant>): Contender => ({
     name,

@@ -9,8 +9,8 @@ import { verdicts } from "./targets.js"
 
 const usage = `npm run bench [-- [--quick] [--json | --write] [${groups.join("] [")}]]`
 
-const full: Plan = { rounds: 9, batchMs: 150, warmMs: 1000, blockedJobs: 1_000_000 }
-const quick: Plan = { rounds: 5, batchMs: 50, warmMs: 300, blockedJobs: 20_000 }
+const full: Plan = { rounds: 9, batchMs: 150, warmMs: 1000, manyJobs: 1_000_000 }
+const quick: Plan = { rounds: 5, batchMs: 50, warmMs: 300, manyJobs: 20_000 }
 
 const flags = ["--quick", "--json", "--write"]
 

@@ -31,8 +31,8 @@ export interface Plan {
   readonly batchMs: number
   /** The time for which each contestant runs before it is measured. */
   readonly warmMs: number
-  /** The number of jobs of a blocked owner in front of the queue. */
-  readonly blockedJobs: number
+  /** The number of jobs of the cases with many jobs. */
+  readonly manyJobs: number
 }
 
 /** Microseconds per operation of one contestant, one value for each round. */

@@ -95,14 +95,29 @@ const targets: ReadonlyArray<Target> = [
     least: 5
   },
   {
-    text: "claim one, time with 10,000 owners against one",
-    value: ratio("owners", "ours, 10,000 owners", "ours"),
+    text: "claim one, time with a million jobs of one owner against 1,000",
+    value: ratio("owners", "ours, many jobs", "ours"),
+    most: 1.3
+  },
+  {
+    text: "claim one, time with a million jobs of 100,000 owners against 1,000 of one",
+    value: ratio("owners", "ours, many jobs and owners", "ours"),
     most: 1.3
   },
   {
     text: "claim one, time behind a million blocked jobs against none",
     value: ratio("blocked", "ours, blocked jobs in front", "ours"),
     most: 1.3
+  },
+  {
+    text: "enqueue in batches of 50, NORMAL, rate against the raw binding",
+    value: rate("batch-enqueue-normal", raw),
+    least: 0.5
+  },
+  {
+    text: "enqueue in batches of 50, FULL, rate against the raw binding",
+    value: rate("batch-enqueue-full", raw),
+    least: 0.5
   },
   {
     text: "claim and succeed in batches of 50, NORMAL, rate against the raw binding",

@@ -130,6 +130,9 @@ const open = async (
         together(claimed, fibers, finish)
       }
     },
+    enqueueBatch: async (requests, size) => {
+      together(requests, size, add)
+    },
     batch: async (count, size) => {
       for (let left = count; left > 0; left -= size) {
         const most = Math.min(left, size)

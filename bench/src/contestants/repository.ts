@@ -47,6 +47,16 @@ export const repositoryOver = async <E>(
     claim: (count) => runtime.runPromise(Effect.repeatN(claimed, count - 1)).then(() => undefined),
     cycle: (count, concurrency) =>
       runtime.runPromise(Effect.forEach(Array(count), () => cycle, { concurrency, discard: true })),
+    enqueueBatch: (requests, size) =>
+      runtime.runPromise(
+        Effect.forEach(
+          Array.from({ length: Math.ceil(requests.length / size) }, (_, index) =>
+            requests.slice(index * size, (index + 1) * size)
+          ),
+          repo.enqueueMany,
+          { discard: true }
+        )
+      ),
     batch: (count, size) =>
       runtime.runPromise(
         Effect.forEach(
