@@ -18,6 +18,9 @@ export interface JobOutcome<A> {
   readonly outcome: A
 }
 
+/** Returns the length of a list that is not decoded yet, for a span. */
+export const countOf = (items: unknown): number => (Array.isArray(items) ? items.length : 0)
+
 /** The batches of `WorkspaceBuildJobService`. */
 export interface JobBatchMethods {
   /**

@@ -111,9 +111,10 @@ const make = Effect.gen(function* () {
           RETURNING ${columns}`)
       }).pipe(
         traced("set", ["ReferenceNotFound"]),
-        Effect.catchTag(
-          "ReferenceNotFound",
-          resolveForeignKeyError(sql, [{ field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) }])
+        Effect.catchTag("ReferenceNotFound", (error) =>
+          resolveForeignKeyError(sql, [{ field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) }])(
+            error
+          )
         )
       ),
 

@@ -33,7 +33,7 @@ import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
 import { texts } from "./claim.js"
 import { enqueueWrite, ownerOf } from "./enqueue.js"
 import { makeEnqueueMany } from "./enqueueMany.js"
-import type { JobBatchMethods } from "./JobBatches.js"
+import { countOf, type JobBatchMethods } from "./JobBatches.js"
 import { type JobChangeMethods, makeJobChanges } from "./jobChanges.js"
 import { type JobListMethods, makeJobLists } from "./jobLists.js"
 import { makeLeases } from "./leases.js"
@@ -198,6 +198,8 @@ export interface WorkspaceBuildJobService
 
 const { decodeInput, onlyFields, orNotFound, traced } = operations("WorkspaceBuildJobRepo", "WorkspaceBuildJob")
 
+const onlyJobFields = onlyFields("enqueueMany", Object.keys(EnqueueJob.fields))
+
 const referencesOf = ({ attemptId, ownerUserId }: typeof EnqueueJob.Encoded): ReadonlyArray<Reference> => [
   {
     field: "attemptId",
@@ -266,16 +268,21 @@ const make = Effect.gen(function* () {
         Effect.flatMap(insert),
         Effect.tap(({ job }) => annotated("job.id", job.id)),
         traced("enqueue", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
-        Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, referencesOf(request)))
+        Effect.catchTag("ReferenceNotFound", (error) => resolveForeignKeyError(sql, referencesOf(request))(error))
       ),
 
     enqueueMany: (requests) =>
       Effect.gen(function* () {
         const { jobs } = yield* decodeInput("enqueueMany", EnqueueJobs)({ jobs: requests })
+        yield* Effect.forEach(requests, onlyJobFields, { discard: true })
         return yield* enqueueMany(jobs)
       }).pipe(
-        traced("enqueueMany", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], { "job.count": requests.length }),
-        Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, requests.flatMap(referencesOf)))
+        traced("enqueueMany", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
+          "job.count": countOf(requests)
+        }),
+        Effect.catchTag("ReferenceNotFound", (error) =>
+          resolveForeignKeyError(sql, requests.flatMap(referencesOf))(error)
+        )
       ),
 
     nextDueAt: Effect.map(sql.unsafe<{ readonly at: number | null }>(nextDueText), ([row]) =>

@@ -12,7 +12,7 @@ import { rowReader, type RowsOf } from "../sql/rows.js"
 import { OsExecutorCompileResult } from "../payloads/Executor.js"
 import { failText, succeedText, texts } from "./claim.js"
 import { makeClaimDue } from "./claimDue.js"
-import type { JobOutcome } from "./JobBatches.js"
+import { countOf, type JobOutcome } from "./JobBatches.js"
 import { jobsClaimed, jobsRetried } from "./jobMetrics.js"
 import { type ClaimedJob, JobFailure, JobSuccess, type Lease, WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
 import { encoderOf } from "../sql/decoder.js"
@@ -25,10 +25,23 @@ const wasRetried = (result: Either.Either<WorkspaceBuildJob, LeaseLost>) =>
   Either.isRight(result) && result.right.status === "queued"
 
 /** Refuses a batch of more than 1,000 jobs. */
-const batchLimit = (method: string, items: ReadonlyArray<unknown>) =>
-  items.length <= maxRows
+const isOutcome = Schema.is(
+  Schema.Struct({
+    lease: Schema.Struct({ jobId: Schema.String, workerId: Schema.String, token: Schema.Number }),
+    outcome: Schema.Unknown
+  })
+)
+
+/** Refuses a list that is too long, or whose items are no outcomes under a lease. */
+const decodeBatch = (method: string, items: ReadonlyArray<unknown>): Effect.Effect<void, InvalidInput> => {
+  const refuse = (issue: string) => new InvalidInput({ operation: `${service}.${method}`, issues: [issue] })
+  if (!Array.isArray(items)) return refuse("must be a list")
+  if (items.length > maxRows) return refuse(`must have at most ${maxRows} items`)
+  const position = items.findIndex((item) => !isOutcome(item))
+  return position === -1
     ? Effect.void
-    : new InvalidInput({ operation: `${service}.${method}`, issues: [`must have at most ${maxRows} items`] })
+    : refuse(`${position}: must have an outcome, and a lease with the texts jobId and workerId and the number token`)
+}
 
 const encodeResult = encoderOf(Schema.parseJson(OsExecutorCompileResult))
 
@@ -110,7 +123,7 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
 
     succeedMany: (outcomes: ReadonlyArray<JobOutcome<typeof JobSuccess.Encoded>>) =>
       Effect.gen(function* () {
-        yield* batchLimit("succeedMany", outcomes)
+        yield* decodeBatch("succeedMany", outcomes)
         const values = yield* Effect.forEach(outcomes, ({ outcome }) =>
           Effect.map(decodeSuccesses(outcome), successValues)
         )
@@ -121,11 +134,11 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
           ["succeeded"],
           values
         )
-      }).pipe(traced("succeedMany", ["InvalidInput"], { "job.count": outcomes.length })),
+      }).pipe(traced("succeedMany", ["InvalidInput"], { "job.count": countOf(outcomes) })),
 
     failMany: (outcomes: ReadonlyArray<JobOutcome<typeof JobFailure.Encoded>>) =>
       Effect.gen(function* () {
-        yield* batchLimit("failMany", outcomes)
+        yield* decodeBatch("failMany", outcomes)
         const values = yield* Effect.forEach(outcomes, ({ outcome }) =>
           Effect.zipWith(decodeFailure(outcome), Random.next, failureValues)
         )
@@ -138,7 +151,7 @@ export const makeLeases = (sql: SqlClient.SqlClient, jobs: RowsOf<WorkspaceBuild
         )
       }).pipe(
         Effect.tap((results) => Metric.incrementBy(jobsRetried, results.filter(wasRetried).length)),
-        traced("failMany", ["InvalidInput"], { "job.count": outcomes.length })
+        traced("failMany", ["InvalidInput"], { "job.count": countOf(outcomes) })
       ),
 
     release: (lease: Lease) => leases.release(heldBy(lease)).pipe(traced("release", { "job.id": lease.jobId })),

@@ -265,7 +265,8 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
       Effect.flatMap(Effect.zipRight(onlyClaimNext(request), mayShare), (shared) =>
         shared
           ? Effect.flatMap(leaseMs("claimNext", "leaseDuration", request.leaseDuration), (millis) =>
-              claimBatched(`${millis} ${request.workerId}`, (limit) => claimDue("claimNext", request, limit))
+              // Not decoded yet: a template fails for a symbol.
+              claimBatched(`${millis} ${String(request.workerId)}`, (limit) => claimDue("claimNext", request, limit))
             )
           : Effect.map(claimDue("claimNext", request, 1), ([first]) => Option.fromNullable(first))
       ),

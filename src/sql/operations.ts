@@ -13,6 +13,7 @@ import {
   Either,
   Option,
   ParseResult,
+  Predicate,
   Record,
   type Schema,
   SchemaAST,
@@ -113,7 +114,7 @@ export const operations = (service: string, entity: string) => {
     onlyFields: (method: string, fields: ReadonlyArray<string>) => {
       const find = unknownFieldOf(fields)
       return (request: object): Effect.Effect<void, InvalidInput> => {
-        const unknown = find(request)
+        const unknown = Predicate.isObject(request) ? find(request) : "must be an object"
         return unknown === undefined
           ? Effect.void
           : failSpanned(new InvalidInput({ operation: `${service}.${method}`, issues: [unknown] }))
