@@ -69,6 +69,7 @@ const reviewed = {
     "profile/profileRevisions.ts: graph(text)",
     "profile/profileRevisions.ts: storeRows(text)",
     "profile/repositoryProfileRevisions.ts: graph(text)",
+    "github/inboxFlows.ts: over(text)",
     "github/installationSync.ts: run(text)",
     "build-job/WorkspaceBuildJobRepo.ts: insert(job)",
     "sandbox/lifecycle/state.ts: read(text)",
@@ -84,6 +85,7 @@ const reviewed = {
     "build-job/jobLists.ts: page(joins)",
     "build-job/jobLists.ts: rangeOf(ownerUserId)",
     "build-job/jobLists.ts: time(compared)",
+    "leasing/claimInTurn.ts: makeClaimInTurn(text)",
     "leasing/leases.ts: claimBy(text)",
     "leasing/leases.ts: leasesOn(texts)",
     "leasing/leases.ts: underLease(text)"
