@@ -11,7 +11,7 @@ import { writeAll } from "../sql/writeAll.js"
 const mostAtOnce = 100
 
 /** The worker of claims, and the end of their leases. */
-interface Claims {
+export interface Claims {
   readonly now: number
   readonly workerId: string
   readonly until: number
