@@ -5,6 +5,7 @@
 import type { SqlClient, SqlError } from "@effect/sql"
 import { Array, Clock, DateTime, Duration, Effect, Either, Metric, Option, Random, Schema } from "effect"
 import { InvalidInput, LeaseLost, type LeaseLostReason } from "../Errors.js"
+import { nextTurn } from "../libsql/eventLoop.js"
 import { clientInternals } from "../libsql/registry.js"
 import { Name } from "../sql/columns.js"
 import { Limited, maxRows } from "../sql/inputLimits.js"
@@ -14,6 +15,9 @@ import type { CorruptRow, RowsOf, Unreadable } from "../sql/rows.js"
 import { writeAll } from "../sql/writeAll.js"
 import { claimBatcher } from "./claimBatcher.js"
 import type { ClaimRequest, LeaseStats } from "./LeaseMethods.js"
+
+/** The most expired leases that one statement ends. The event loop turns between two statements. */
+const reapedAtOnce = 100
 
 /** The lease columns of a row. */
 export interface LeasedRow {
@@ -306,7 +310,16 @@ export const leasesOn = <Row extends LeasedRow, Claimed>(
     reapExpired: (limit: number) =>
       Effect.gen(function* () {
         const { limit: count } = yield* decodeReap({ limit })
-        return Array.getRights(yield* rows.each(sql.unsafe(texts.reap, [yield* Clock.currentTimeMillis, count])))
+        const now = yield* Clock.currentTimeMillis
+        const reaped: Array<Row> = []
+        for (let left = count; left > 0; ) {
+          const size = Math.min(left, reapedAtOnce)
+          const found = yield* rows.each(sql.unsafe(texts.reap, [now, size]))
+          reaped.push(...Array.getRights(found))
+          left = found.length < size ? 0 : left - size
+          if (left > 0) yield* nextTurn
+        }
+        return reaped
       }),
 
     /** Counts all rows: the cost grows with the table. */

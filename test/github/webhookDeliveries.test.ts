@@ -5,6 +5,7 @@ import { Factories } from "@sealant/db/testing"
 import { defaultDeliveryAttempts, maxPayloadBytes } from "../../src/github/GitHubWebhookDelivery.js"
 import { GitHubWebhookDeliveryRepo } from "../../src/github/GitHubWebhookDeliveryRepo.js"
 import { pages, shell } from "../support/lists.js"
+import { countingTurns } from "../support/eventLoop.js"
 import { badNames, refusalOf, tagOf } from "../support/refusals.js"
 import {
   at,
@@ -519,6 +520,20 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           expect(yield* lossOf(inbox.markProcessed({ ...lease, workerId: "worker", token: 7 }))).toBe("superseded")
         }
         expect(yield* refusalOf(inbox.redeliver(gone))).toMatchObject({ _tag: "NotFound", id: "gone" })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("reaps hundreds of expired leases in statements of 100, between which the event loop turns", () =>
+      Effect.gen(function* () {
+        const inbox = yield* GitHubWebhookDeliveryRepo
+        for (let n = 1; n <= 250; n++) yield* expiring(`d-${n}`, n)
+        yield* TestClock.setTime(1000)
+        const [reaped, turns] = yield* countingTurns((turn) => Effect.zip(inbox.reapExpired(230), Effect.sync(turn)))
+        expect(reaped.map(({ id }) => id).toSorted()).toEqual(
+          Array.from({ length: 230 }, (_, index) => `d-${index + 1}`).toSorted()
+        )
+        expect(turns).toBeGreaterThanOrEqual(2)
+        expect(yield* inbox.reapExpired(1000)).toHaveLength(20)
       }).pipe(Effect.provide(layer))
     )
 
