@@ -17,7 +17,7 @@ import { operations } from "../sql/operations.js"
 import { type ById, ownerScope, targetOf } from "../sql/ownerScope.js"
 import * as Page from "../sql/page.js"
 import { resolveForeignKeyError } from "../sql/references.js"
-import { columnList, rowsOf } from "../sql/rows.js"
+import { columnList, joinedPage, rowReader, rowsOf } from "../sql/rows.js"
 import type { EncryptionKeyUnavailable } from "../secret/errors.js"
 import { tokenColumns } from "../secret/tokenFormat.js"
 import { Account, AccountId, LinkAccount, ProviderAccount, UpdateTokens } from "./Account.js"
@@ -107,10 +107,13 @@ const millisOf = (at: DateTime.Utc | null | undefined) => (DateTime.isDateTime(a
 // The constraint has the name that the engine reports for a violation.
 const linkedToOther = new AlreadyExists({ entity: "Account", constraint: "account.provider_id, account.account_id" })
 
+const readAccount = rowReader(Account)
+
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(Account))
   const accounts = yield* rowsOf(Account)
+  const page = yield* joinedPage
   const tokens = yield* makeAccountTokens
   const ofOwner = ownerScope(sql, "user_id")
 
@@ -192,11 +195,13 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         yield* onlyFields("listForUser", ["userId", ...Page.fields])(request)
         const start = yield* Page.start("AccountRepo.listForUser", request)
-        const rows = yield* accounts.findAll(sql`
+        const found = yield* page(
+          sql`
           SELECT ${columns} FROM account WHERE user_id = ${request.userId} AND ${Page.afterCursor(sql, start)}
-          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
-        const opened = yield* Effect.forEach(rows, tokens.opened)
-        return Page.make(opened, start, ({ createdAt, id }) => [createdAt, id])
+          ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`,
+          (row) => Effect.flatMap(readAccount(row), tokens.opened)
+        )
+        return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("listForUser", { "user.id": request.userId })),
 
     updateTokens: (request) =>

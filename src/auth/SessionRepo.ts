@@ -121,10 +121,10 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         yield* onlyFields("listForUser", ["userId", ...Page.fields])(request)
         const start = yield* Page.start("SessionRepo.listForUser", request)
-        const rows = yield* sessions.findAll(sql`
+        const found = yield* sessions.findPage(sql`
           SELECT ${columns} FROM session WHERE user_id = ${request.userId} AND ${Page.afterCursor(sql, start)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+        return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("listForUser", { "user.id": request.userId })),
 
     extend: (request) =>

@@ -144,11 +144,11 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         yield* onlyFields("list", Page.fields)(request)
         const start = yield* Page.start("OwnerLimitsRepo.list", request)
-        const rows = yield* owners.findAll(sql`
+        const found = yield* owners.findPage(sql`
           SELECT ${columns} FROM owner_limits
           WHERE ${Page.afterCursor(sql, start, "created_at", "owner_user_id")}
           ORDER BY created_at DESC, owner_user_id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, (row) => [row.createdAt, row.ownerUserId])
+        return Page.make(found, start, (row) => [row.createdAt, row.ownerUserId])
       }).pipe(traced("list"))
   }
   return service

@@ -349,11 +349,11 @@ const make = Effect.gen(function* () {
         yield* onlyFields("listByStatus", ["status", ...Page.fields])(request)
         const status = yield* decodeInput("listByStatus", WorkspaceBuildJobStatus)(request.status)
         const start = yield* Page.start("WorkspaceBuildJobRepo.listByStatus", request)
-        const rows = yield* jobs.findAll(sql`
+        const found = yield* jobs.findPage(sql`
           SELECT ${columns} FROM oci_image_build_jobs
           WHERE status = ${status} AND ${Page.afterCursor(sql, start)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, (job) => [job.createdAt, job.id])
+        return Page.make(found, start, (job) => [job.createdAt, job.id])
       }).pipe(traced("listByStatus"))
   }
   return service

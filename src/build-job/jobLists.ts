@@ -11,7 +11,7 @@ import { nextTurn } from "../libsql/eventLoop.js"
 import { conditionsOf } from "../sql/filters.js"
 import { operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
-import { columnList, CorruptRow, joinedRows, partColumnList, partOf, rowsOf } from "../sql/rows.js"
+import { columnList, joinedPage, joinedRows, partColumnList, partOf, requiredPart, rowsOf } from "../sql/rows.js"
 import { appendJobEvents } from "./jobJournal.js"
 import { isRedrivable, jobStatements, redrivableStatuses } from "./jobStatements.js"
 import {
@@ -86,6 +86,7 @@ const sandboxOf = partOf(JobSandbox, "s")
 export const makeJobLists = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* joinedRows
+  const readPage = yield* joinedPage
   const states = yield* rowsOf(JobState)
   const statements = jobStatements(sql)
   const { unindexed } = conditionsOf(sql)
@@ -172,19 +173,13 @@ export const makeJobLists = Effect.gen(function* () {
       if (filter.statuses?.length === 0) return { items: [], nextCursor: Option.none() }
       const isExact = filter.errorCode === undefined && filter.workerId === undefined
       const floor = isExact ? Option.none() : yield* floorOf(filter, start)
-      const found = yield* rows(page(listColumns, related, filter, start, "true", floor))
-      const views = yield* Effect.forEach(found, (row) =>
+      const found = yield* readPage(page(listColumns, related, filter, start, "true", floor), (row) =>
         Effect.gen(function* () {
-          const job = yield* Effect.flatten(summaryOf(row)).pipe(
-            Effect.catchTag(
-              "NoSuchElementException",
-              () => new CorruptRow({ entity: "WorkspaceBuildJob", column: "id" })
-            )
-          )
+          const job = yield* requiredPart(summaryOf(row), "WorkspaceBuildJob")
           return { job, attempt: yield* attemptOf(row), sandbox: yield* sandboxOf(row) }
         })
       )
-      return Page.makeExamined(views, start, floor, ({ job }) => [job.createdAt, job.id])
+      return Page.makeExamined(found, start, floor, ({ job }) => [job.createdAt, job.id])
     }).pipe(traced("list"))
 
   /** Counts the jobs of a filter from the start of a page to the last one that it examines. */

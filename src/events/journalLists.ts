@@ -10,6 +10,7 @@ import { type InvalidInput, NotFound, type PersistenceError } from "../Errors.js
 import { nextTurn } from "../libsql/eventLoop.js"
 import { conditionsOf } from "../sql/filters.js"
 import { operations } from "../sql/operations.js"
+import * as Page from "../sql/page.js"
 import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
 import {
   ControlPlaneEvent,
@@ -106,8 +107,8 @@ export const makeJournalLists = Effect.gen(function* () {
           : [sql.in("subject_type", subjectTypes ?? ControlPlaneSubjectType.literals), sql`subject_id = ${subjectId}`]
       const found =
         subjectTypes?.length === 0
-          ? []
-          : yield* events.findAll(sql`
+          ? Page.nothingFound
+          : yield* events.findPage(sql`
               SELECT ${columns} FROM control_plane_all_events
               WHERE ${sql.and([
                 sql`position >= ${floor} AND position < ${before}`,
@@ -119,9 +120,11 @@ export const makeJournalLists = Effect.gen(function* () {
                 ...unindexed("owner_user_id", filter.ownerUserId)
               ])}
               ORDER BY position DESC LIMIT ${limit + 1}`)
-      const items = found.slice(0, limit)
-      const next = found.length > limit ? items.at(-1)?.position : floor > first ? floor : undefined
-      return { items, nextBefore: Option.fromNullable(next) }
+      const { items, nextCursor } = Page.pageOf(found, limit, ({ position }) => position)
+      return {
+        items,
+        nextBefore: Option.orElse(nextCursor, () => (floor > first ? Option.some(floor) : Option.none()))
+      }
     }).pipe(traced("search"))
 
   const getByPosition: JournalListMethods["getByPosition"] = (position) =>

@@ -231,10 +231,10 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         yield* onlyFields("listActive", Page.fields)(request)
         const start = yield* Page.start("GitHubInstallationRepo.listActive", request)
-        const rows = yield* installations.findAll(sql`
+        const found = yield* installations.findPage(sql`
           SELECT ${columns} FROM github_app_installations WHERE status = 'active' AND ${Page.afterCursor(sql, start)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+        return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("listActive")),
 
     setStatus: (request) =>
@@ -314,11 +314,11 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         yield* grant.onlyFields("listGrants", ["installationId", ...Page.fields])(request)
         const start = yield* Page.start("GitHubInstallationRepo.listGrants", request)
-        const rows = yield* grants.findAll(sql`
+        const found = yield* grants.findPage(sql`
           SELECT ${grantColumns} FROM github_installation_user_grants
           WHERE installation_id = ${request.installationId} AND ${Page.afterCursor(sql, start, "granted_at", "user_id")}
           ORDER BY granted_at DESC, user_id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ grantedAt, userId }) => [grantedAt, userId])
+        return Page.make(found, start, ({ grantedAt, userId }) => [grantedAt, userId])
       }).pipe(grant.traced("listGrants", { "installation.id": request.installationId }))
   }
   return service

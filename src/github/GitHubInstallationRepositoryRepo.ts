@@ -271,10 +271,10 @@ const make = Effect.gen(function* () {
           ...(pattern === null ? [] : [sql`full_name LIKE ${pattern} ESCAPE '\\'`]),
           Page.afterCursor(sql, start)
         ]
-        const rows = yield* repositories.findAll(sql`
+        const found = yield* repositories.findPage(sql`
           SELECT ${columns} FROM github_installation_repositories WHERE ${sql.and(conditions)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+        return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("listForInstallation", { "installation.id": request.installationId })),
 
     listForUser: (request) =>
@@ -284,7 +284,7 @@ const make = Effect.gen(function* () {
         const pattern = searchPattern(filter.search)
         if (orderBy === "name") {
           const start = yield* Page.startByName("GitHubInstallationRepositoryRepo.listForUser", request)
-          const rows = yield* repositories.findAll(
+          const found = yield* repositories.findPage(
             sql.unsafe(userRepositoriesByNameText, [
               userId,
               start.name,
@@ -294,14 +294,14 @@ const make = Effect.gen(function* () {
               start.id
             ])
           )
-          return Page.makeByName(rows, start, ({ fullName, repositoryId }) => [fullName, repositoryId])
+          return Page.makeByName(found, start, ({ fullName, repositoryId }) => [fullName, repositoryId])
         }
         const start = yield* Page.start("GitHubInstallationRepositoryRepo.listForUser", request)
         const last = request.cursor === undefined ? null : start.id
-        const rows = yield* repositories.findAll(
+        const found = yield* repositories.findPage(
           sql.unsafe(userRepositoriesText, [userId, last, pattern, start.limit + 1, installationId])
         )
-        return Page.make(rows, start, ({ createdAt, repositoryId }) => [createdAt, repositoryId])
+        return Page.make(found, start, ({ createdAt, repositoryId }) => [createdAt, repositoryId])
       }).pipe(traced("listForUser", { "user.id": request.userId })),
 
     mayUse: (request) =>

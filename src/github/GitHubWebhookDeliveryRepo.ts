@@ -276,11 +276,11 @@ const make = Effect.gen(function* () {
       const start = yield* Page.start(`${name}.list`, request)
       const ofInstallation = indexedBy("installation_external_id", installationExternalId)
       const inStatus = ofInstallation.length === 0 ? indexedBy("status", status) : unindexed("status", status)
-      const rows = yield* deliveries.findAll(sql`
+      const found = yield* deliveries.findPage(sql`
         SELECT ${columns} FROM github_webhook_deliveries
         WHERE ${sql.and([...ofInstallation, ...inStatus, Page.afterCursor(sql, start, "received_at")])}
         ORDER BY received_at DESC, id DESC LIMIT ${start.limit + 1}`)
-      return Page.make(rows, start, ({ id, receivedAt }) => [receivedAt, id])
+      return Page.make(found, start, ({ id, receivedAt }) => [receivedAt, id])
     }).pipe(traced("list"))
 
   const service: GitHubWebhookDeliveryService = {

@@ -117,7 +117,7 @@ export const makeDeliveryLists = Effect.gen(function* () {
           SELECT ${sql.literal(columnList(DeliverySummary))} FROM github_webhook_deliveries
           WHERE ${sql.and([...range, ...matching, after, examined])}`
       )
-      const found = yield* summaries.findAll(sql`
+      const found = yield* summaries.findPage(sql`
         ${sql.join(" UNION ALL ", false)(branches)}
         ORDER BY "receivedAt" DESC, id DESC LIMIT ${start.limit + 1}`)
       return Page.makeExamined(found, start, floor, ({ id, receivedAt }) => [receivedAt, id])

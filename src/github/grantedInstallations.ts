@@ -3,9 +3,9 @@
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { Statement } from "@effect/sql"
-import { Effect, Option } from "effect"
+import { Effect } from "effect"
 import * as Page from "../sql/page.js"
-import { CorruptRow, joinedRows, partColumnList, partOf } from "../sql/rows.js"
+import { joinedPage, partColumnList, partOf, requiredPart } from "../sql/rows.js"
 import { operations } from "../sql/operations.js"
 import { GitHubInstallation, GitHubInstallationUserGrant, UserInstallationFilter } from "./GitHubInstallation.js"
 
@@ -18,21 +18,25 @@ const installationPart = partOf(GitHubInstallation, "i")
 
 export const grantedInstallations = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const select = yield* joinedRows
+  const select = yield* joinedPage
   const columns = sql.literal(
     `${partColumnList(GitHubInstallationUserGrant, "g")}, ${partColumnList(GitHubInstallation, "i")}`
   )
 
   /** Selects the grants of a user with their installations, after a cursor and in its order. */
   const granted = ({ statuses, userId }: typeof UserInstallationFilter.Type, after: Statement.Fragment) =>
-    Effect.flatMap(
-      select(sql`
+    select(
+      sql`
         SELECT ${columns} FROM github_installation_user_grants AS g
           CROSS JOIN github_app_installations AS i ON i.id = g.installation_id
         WHERE g.user_id = ${userId} AND g.revoked_at IS NULL
           AND (${statuses === undefined} OR i.status IN (SELECT value FROM json_each(${JSON.stringify(statuses ?? [])})))
-          AND ${after}`),
-      Effect.forEach((row) => Effect.zip(required(grantPart(row)), required(installationPart(row))))
+          AND ${after}`,
+      (row) =>
+        Effect.zip(
+          requiredPart(grantPart(row), "GitHubInstallation"),
+          requiredPart(installationPart(row), "GitHubInstallation")
+        )
     )
 
   const newest = (filter: typeof UserInstallationFilter.Type, request: Page.PageRequest) =>
@@ -65,13 +69,3 @@ export const grantedInstallations = Effect.gen(function* () {
       return { items: items.map(([, installation]) => installation), nextCursor }
     })
 })
-
-/** Fails if a part is absent: an inner join returns every part. */
-const required = <A>(part: Effect.Effect<Option.Option<A>, CorruptRow>) =>
-  Effect.flatMap(
-    part,
-    Option.match({
-      onSome: Effect.succeed,
-      onNone: () => Effect.fail(new CorruptRow({ entity: "GitHubInstallation", column: "id" }))
-    })
-  )

@@ -261,11 +261,11 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const { issueId } = yield* linkOperations.decodeFilter("listPullRequests", IssuePullRequestLinkFilter)(request)
         const start = yield* Page.start("IssueRepo.listPullRequests", request)
-        const rows = yield* links.findAll(sql`
+        const found = yield* links.findPage(sql`
           SELECT ${linkColumns} FROM issue_pull_request_links
           WHERE issue_id = ${issueId} AND ${Page.afterCursor(sql, start, "linked_at", "pull_request_id")}
           ORDER BY linked_at DESC, pull_request_id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ linkedAt, pullRequestId }) => [linkedAt, pullRequestId])
+        return Page.make(found, start, ({ linkedAt, pullRequestId }) => [linkedAt, pullRequestId])
       }).pipe(linkOperations.traced("listPullRequests", { "issue.id": request.issueId }))
   }
   return service

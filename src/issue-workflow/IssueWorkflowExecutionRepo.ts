@@ -203,13 +203,13 @@ const make = Effect.gen(function* () {
         ...unindexedIn("status", statuses),
         ...ofWorkflowOwner
       ]
-      const rows =
+      const found =
         statuses?.length === 0
-          ? []
-          : yield* executions.findAll(
+          ? Page.nothingFound
+          : yield* executions.findPage(
               keysetQuery(sql, { columns, table: "issue_workflow_executions" }, [conditions], start)
             )
-      return Page.make(rows, start, (execution) => [execution.createdAt, execution.id])
+      return Page.make(found, start, (execution) => [execution.createdAt, execution.id])
     }).pipe(traced("list", { "workflow.id": request.issueWorkflowId }))
 
   /**

@@ -177,13 +177,13 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const filter = yield* decodeFilter("list", IssueWorkflowFilter)(request)
       const start = yield* Page.start("IssueWorkflowRepo.list", request)
-      const rows =
+      const found =
         filter.statuses?.length === 0
-          ? []
-          : yield* workflows.findAll(
+          ? Page.nothingFound
+          : yield* workflows.findPage(
               keysetQuery(sql, { columns, table: "issue_workflows" }, conditionsFor(filter), start)
             )
-      return Page.make(rows, start, (workflow) => [workflow.createdAt, workflow.id])
+      return Page.make(found, start, (workflow) => [workflow.createdAt, workflow.id])
     }).pipe(traced("list"))
 
   /** Sets the final status `to`. Returns a workflow that has this status already; fails for another final status. */

@@ -117,8 +117,8 @@ export const makeArtifacts = Effect.gen(function* () {
         ...indexedBy("kind", kind),
         ofOwner({ id: executionId, ownerUserId })
       ]
-      const rows = yield* artifacts.findAll(keysetQuery(sql, { columns, table }, [conditions], start))
-      return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+      const found = yield* artifacts.findPage(keysetQuery(sql, { columns, table }, [conditions], start))
+      return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
     }).pipe(traced("listArtifacts", { "execution.id": request.executionId }))
 
   return {
@@ -197,12 +197,12 @@ export const makePullRequests = Effect.gen(function* () {
       Effect.gen(function* () {
         const { executionId, ownerUserId } = yield* decodeFilter("listPullRequests", PullRequestLinkFilter)(request)
         const start = yield* Page.start("IssueWorkflowExecutionRepo.listPullRequests", request)
-        const rows = yield* links.findAll(sql`
+        const found = yield* links.findPage(sql`
           SELECT ${columns} FROM issue_workflow_execution_pull_request_links
           WHERE execution_id = ${executionId} AND ${executionOwnerScope(sql)({ id: executionId, ownerUserId })}
             AND ${Page.afterCursor(sql, start, "linked_at", "pull_request_id")}
           ORDER BY linked_at DESC, pull_request_id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ linkedAt, pullRequestId }) => [linkedAt, pullRequestId])
+        return Page.make(found, start, ({ linkedAt, pullRequestId }) => [linkedAt, pullRequestId])
       }).pipe(traced("listPullRequests", { "execution.id": request.executionId }))
   }
 })

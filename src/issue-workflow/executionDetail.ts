@@ -92,7 +92,7 @@ export const makeDetail = Effect.gen(function* () {
       return {
         execution: yield* Effect.flatMap(Effect.map(execution.rowsIn(rows), Array.head), orNotFound(id)),
         summary: Array.head(yield* summaries.rowsIn(rows)),
-        events: pageOfEvents(yield* events.rowsIn(rows), eventLimit),
+        events: pageOfEvents({ rows: yield* events.rowsIn(rows), isCut: false }, eventLimit),
         validationResults: yield* results.rowsIn(rows),
         diffFiles: yield* files.rowsIn(rows),
         artifacts: yield* artifacts.rowsIn(rows)

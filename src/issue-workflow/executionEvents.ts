@@ -2,7 +2,7 @@
  * Events of executions: appending and listing.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
-import { Clock, Effect, Either, Option, ParseResult, Schema } from "effect"
+import { Clock, Effect, Either, ParseResult, Schema } from "effect"
 import {
   type AlreadyExists,
   InvalidInput,
@@ -14,7 +14,7 @@ import { Count } from "../sql/columns.js"
 import { isTaken } from "../sql/engineError.js"
 import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
-import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
+import { columnList, type Found, joinedRows, rowsOf } from "../sql/rows.js"
 import { appendedOf, appendWrite, missingOf, sequencesOf, storedLike, withoutRepeats } from "./eventStatements.js"
 import { executionNotFound, executionOwnerScope, requireExecution } from "./executionBatches.js"
 import {
@@ -129,11 +129,11 @@ export const makeEvents = Effect.gen(function* () {
         const page = request.limit === undefined ? {} : { limit: request.limit }
         const { limit } = yield* Page.start("IssueWorkflowExecutionRepo.listEvents", page)
         const after = yield* startOf(afterSequence, request.cursor)
-        const rows = yield* events.findAll(sql`
+        const found = yield* events.findPage(sql`
           SELECT ${sql.literal(columns)} FROM issue_workflow_execution_events
           WHERE execution_id = ${executionId} AND sequence > ${after} AND ${ofOwner({ id: executionId, ownerUserId })}
           ORDER BY sequence LIMIT ${limit + 1}`)
-        return pageOfEvents(rows, limit)
+        return pageOfEvents(found, limit)
       }).pipe(traced("listEvents", { "execution.id": request.executionId }))
   }
 })
@@ -161,15 +161,5 @@ const startOf = (
 }
 
 /** Builds a page from up to `limit + 1` events. If the extra event exists, the page has a next cursor. */
-export const pageOfEvents = (
-  rows: ReadonlyArray<IssueWorkflowExecutionEvent>,
-  limit: number
-): Page.Page<IssueWorkflowExecutionEvent> => {
-  const items = rows.slice(0, limit)
-  const last = items.at(-1)
-  const nextCursor =
-    rows.length <= limit || last === undefined
-      ? Option.none()
-      : Option.some(encodeCursor({ afterSequence: last.sequence }))
-  return { items, nextCursor }
-}
+export const pageOfEvents = (found: Found<IssueWorkflowExecutionEvent>, limit: number) =>
+  Page.pageOf(found, limit, ({ sequence }) => encodeCursor({ afterSequence: sequence }))

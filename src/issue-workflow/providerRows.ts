@@ -114,7 +114,7 @@ export const makeProviderRows = <A extends ProviderRow, S extends string, I exte
         const { repositoryId, state } = yield* decodeFilter("list", filter)(request)
         const start = yield* Page.start(`${service}.list`, request)
         const conditions = [...indexedBy("repository_id", repositoryId), ...indexedBy("state", state)]
-        const found = yield* rows.findAll(keysetQuery(sql, { columns, table }, [conditions], start))
+        const found = yield* rows.findPage(keysetQuery(sql, { columns, table }, [conditions], start))
         return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("list", { "repository.id": request.repositoryId }))
 

@@ -10,6 +10,7 @@ import AsyncDatabase from "libsql/promise"
 import { pathToFileURL } from "node:url"
 import { DriverError, isBusy } from "./DriverError.js"
 import { kept } from "./keptConnections.js"
+import { type PageRows, readPage } from "./pageRows.js"
 import { objectsOf, rowOf } from "./shape.js"
 import { inspectStatement, type StatementText } from "./sqlText.js"
 import { type NativeValue, toNative } from "./values.js"
@@ -31,7 +32,15 @@ export interface Result {
   readonly values: () => Array<Array<unknown>>
   readonly rowsAffected: number
   readonly lastInsertRowid: bigint | undefined
+  /** True if the rows of a page were so long that the page ended early: see `PageRows`. */
+  readonly isCut?: boolean
 }
+
+/**
+ * The rows that a caller reads. `first` permits to drop all rows but the first, `page` those after the page that
+ * `readPage` returns.
+ */
+export type Reads = "all" | "first" | "page"
 
 interface Prepared {
   readonly statement: Database.Statement
@@ -141,11 +150,11 @@ export class Connection {
   }
 
   /**
-   * Runs one statement outside a transaction, which commits itself. Throws as `run` and `confirm` do. All rows are read,
-   * because the commit comes with the end of the rows, and may fail.
+   * Runs one statement outside a transaction, which commits itself. Throws as `run` and `confirm` do. All rows of a write
+   * are read, because the commit comes with the end of the rows, and may fail.
    */
-  runAndCommit(sql: string, args: ReadonlyArray<unknown>): Result {
-    const result = this.run(sql, args)
+  runAndCommit(sql: string, args: ReadonlyArray<unknown>, reads: Reads = "all"): Result {
+    const result = this.run(sql, args, reads === "page" ? reads : "all")
     this.committed()
     return result
   }
@@ -168,24 +177,25 @@ export class Connection {
   }
 
   /**
-   * Runs one statement through the statement cache. `firstOnly` drops all rows but the first, at half the cost. Only
-   * inside a transaction or for a read, because the engine reports a failed commit with the end of the rows.
+   * Runs one statement through the statement cache. `first` drops all rows but the first, at half the cost. Only
+   * inside a transaction or for a read, because the engine reports a failed commit with the end of the rows. `page` is
+   * for reads.
    *
    * `get()` of the binding binds values before it resets the statement. After `all()` or an error, the engine refuses
    * them without an error, and the statement would run with its earlier values. So `get()` has statements of its own,
    * and one that failed is never used again.
    */
-  run(sql: string, args: ReadonlyArray<unknown>, firstOnly = false): Result {
+  run(sql: string, args: ReadonlyArray<unknown>, reads: Reads = "all"): Result {
     requireParameters(sql, args.length)
     const values = args.map(toNative)
-    const cache = firstOnly ? this.firstStatements : this.statements
+    const cache = reads === "first" ? this.firstStatements : this.statements
     const prepared = this.prepare(sql, cache)
     try {
-      const result = runPrepared(prepared, values, firstOnly)
+      const result = runPrepared(this.open(), prepared, values, reads)
       if (prepared.changesRows && result.rowsAffected > 0) this.wrote = true
       return result
     } catch (error) {
-      if (firstOnly) cache.delete(sql)
+      if (reads === "first") cache.delete(sql)
       // A database in memory has one connection, which waits for no other. Closing it would drop the database.
       if (isBusy(error) && this.options.path !== ":memory:") this.close()
       throw error
@@ -296,9 +306,10 @@ const rowMaker = (statement: Database.Statement, results: string): Prepared["toR
 const columnsOf = (statement: Database.Statement): Array<string> => statement.columns().map((column) => column.name)
 
 const runPrepared = (
+  database: Database.Database,
   { changesRows, returnsRows, statement, toRow }: Prepared,
   values: Array<NativeValue>,
-  firstOnly: boolean
+  reads: Reads
 ): Result => {
   if (!returnsRows) {
     const { changes, lastInsertRowid } = statement.run(values)
@@ -310,20 +321,40 @@ const runPrepared = (
       lastInsertRowid: BigInt(lastInsertRowid)
     }
   }
-  // `.run()` leaves a RETURNING statement open. `.get()` resets it, but adds a key to its row unless the row is an array.
-  const found = firstOnly && toRow !== undefined ? firstRow(statement.get(values)) : statement.all(values)
   const columns = () => columnsOf(statement)
-  const answer = { columns, rowsAffected: changesRows ? found.length : 0, lastInsertRowid: undefined }
   if (toRow !== undefined) {
-    const arrays = found as Array<Array<unknown>>
-    return { ...answer, rows: arrays.map((array) => toRow(array) as Row), values: () => arrays }
+    const { isCut, rows } = arraysOf(database, statement, values, reads)
+    return {
+      columns,
+      rowsAffected: changesRows ? rows.length : 0,
+      lastInsertRowid: undefined,
+      isCut,
+      rows: rows.map((array) => toRow(array) as Row),
+      values: () => rows
+    }
   }
-  const rows = found as Array<Row>
+  const rows = statement.all(values) as Array<Row>
   const inOrder = () => {
     const names = columns()
     return rows.map((row) => names.map((name) => row[name]))
   }
-  return { ...answer, rows, values: inOrder }
+  const rowsAffected = changesRows ? rows.length : 0
+  return { columns, rowsAffected, lastInsertRowid: undefined, rows, values: inOrder }
+}
+
+/**
+ * Runs a statement in raw mode. `.run()` leaves a RETURNING statement open. `.get()` resets it, but adds a key to its
+ * row unless the row is an array.
+ */
+const arraysOf = (
+  database: Database.Database,
+  statement: Database.Statement,
+  values: Array<NativeValue>,
+  reads: Reads
+): PageRows => {
+  if (reads === "page") return readPage(database, statement, values)
+  const rows = reads === "first" ? firstRow(statement.get(values)) : statement.all(values)
+  return { rows: rows as Array<Array<unknown>>, isCut: false }
 }
 
 /** Runs text in a thread of the binding, whose two interfaces share their connections. Rejects with the engine's error. */

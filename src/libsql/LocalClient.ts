@@ -10,7 +10,15 @@
 import { monotonicMs, pause } from "./backoff.js"
 import { Changes, noOtherWriters } from "./Changes.js"
 import { type Client, type InStatement, type ResultSet, statementOf, toResultSet } from "./Client.js"
-import { Connection, copyUp, inspect, notOneStatement, requireInTransaction, type Result } from "./Connection.js"
+import {
+  Connection,
+  copyUp,
+  inspect,
+  notOneStatement,
+  type Reads,
+  requireInTransaction,
+  type Result
+} from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
 import type { Place, Statement } from "./registry.js"
 import type { Answer, Driver } from "./SqlClient.js"
@@ -147,15 +155,15 @@ export class LocalClient implements Client, Driver {
   }
 
   /** Runs one statement. Answers synchronously when it need not wait, as for reads. */
-  run(sql: string, values: ReadonlyArray<unknown>, firstOnly = false): Answer<Result> {
+  run(sql: string, values: ReadonlyArray<unknown>, reads: Reads = "all"): Answer<Result> {
     const { kind, refusal, single } = inspect(sql)
     if (!single) throw notOneStatement()
     if (refusal !== undefined) throw new DriverError("SEALANT_STATEMENT", refusal)
     switch (kind) {
       case "read":
-        return this.read(sql, values, firstOnly)
+        return this.read(sql, values, reads)
       case "write":
-        return this.queue.statement(sql, values, firstOnly)
+        return this.queue.statement(sql, values, reads)
       case "alone":
         return this.queue.alone(sql, values)
       default:
@@ -169,14 +177,14 @@ export class LocalClient implements Client, Driver {
     return this.queue.batch(statements)
   }
 
-  private read(sql: string, args: ReadonlyArray<unknown>, firstOnly: boolean): Answer<Result> {
+  private read(sql: string, args: ReadonlyArray<unknown>, reads: Reads): Answer<Result> {
     this.refuseWhenClosed()
     if (!this.inMemory) {
       this.file?.checkIfDue()
-      return this.whenNotBusy(() => this.reader.run(sql, args, firstOnly))
+      return this.whenNotBusy(() => this.reader.run(sql, args, reads))
     }
     // A read on the one connection would see uncommitted changes of an open transaction.
-    return this.queue.isIdle ? this.writer.run(sql, args, firstOnly) : this.queue.statement(sql, args, firstOnly)
+    return this.queue.isIdle ? this.writer.run(sql, args, reads) : this.queue.statement(sql, args, reads)
   }
 
   /** Runs `use` synchronously. While a lock is held, retries it until the timeout. */

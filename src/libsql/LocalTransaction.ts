@@ -5,7 +5,7 @@ import { isMainThread } from "node:worker_threads"
 import { monotonicMs } from "./backoff.js"
 import { BatchFailure } from "./BatchFailure.js"
 import { type InStatement, type ResultSet, statementOf, toResultSet, type Transaction } from "./Client.js"
-import { type Connection, requireInTransaction, type Result } from "./Connection.js"
+import { type Connection, type Reads, requireInTransaction, type Result } from "./Connection.js"
 import { DriverError, isBusy } from "./DriverError.js"
 import type { Statement } from "./registry.js"
 import { splitStatements } from "./sqlText.js"
@@ -40,8 +40,8 @@ export class LocalTransaction implements Transaction {
   }
 
   /** Runs one statement. The first one waits for the write lock; later ones are answered synchronously. */
-  run(sql: string, values: ReadonlyArray<unknown>, firstOnly = false): Result | Promise<Result> {
-    return this.inside(sql, () => this.connection.run(sql, values, firstOnly))
+  run(sql: string, values: ReadonlyArray<unknown>, reads: Reads = "all"): Result | Promise<Result> {
+    return this.inside(sql, () => this.connection.run(sql, values, reads))
   }
 
   /**

@@ -9,7 +9,7 @@
 import Database from "libsql"
 import { existsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
-import { Connection, type Result } from "./Connection.js"
+import { Connection, type Reads, type Result } from "./Connection.js"
 import { DriverError } from "./DriverError.js"
 import { makeDirectory, reasonOf } from "./openLocal.js"
 import type { ReplicationIndex } from "./ReplicationIndex.js"
@@ -66,19 +66,19 @@ export class Replica {
   }
 
   /** Runs a read. Returns `undefined` if the file cannot answer it. */
-  read(sql: string, values: ReadonlyArray<unknown>, firstOnly: boolean): Result | undefined {
+  read(sql: string, values: ReadonlyArray<unknown>, reads: Reads): Result | undefined {
     if (!this.isReady) return undefined
-    return this.readFile(sql, values, firstOnly)
+    return this.readFile(sql, values, reads)
   }
 
   /** Runs a read that the server did not answer. Its result may be old, but contains all writes of this process. */
-  readInstead(sql: string, values: ReadonlyArray<unknown>, firstOnly: boolean): Result | undefined {
-    return this.isCurrent ? this.readFile(sql, values, firstOnly) : undefined
+  readInstead(sql: string, values: ReadonlyArray<unknown>, reads: Reads): Result | undefined {
+    return this.isCurrent ? this.readFile(sql, values, reads) : undefined
   }
 
-  private readFile(sql: string, values: ReadonlyArray<unknown>, firstOnly: boolean): Result | undefined {
+  private readFile(sql: string, values: ReadonlyArray<unknown>, reads: Reads): Result | undefined {
     try {
-      return this.reader.run(sql, values, firstOnly)
+      return this.reader.run(sql, values, reads)
     } catch {
       // The file is locked or damaged, or the statement is wrong: the server answers.
       return undefined

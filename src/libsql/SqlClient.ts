@@ -17,8 +17,8 @@ import { Context, Effect, Exit, identity, Layer, Option, Stream } from "effect"
 import { globalValue } from "effect/GlobalValue"
 import { type Client, toResultSet } from "./Client.js"
 import type { Changes } from "./Changes.js"
-import type { Result } from "./Connection.js"
-import { type ClientInternals, type Place, register, type Statement } from "./registry.js"
+import type { Reads, Result } from "./Connection.js"
+import { type ClientInternals, type FoundRows, type Place, register, type Statement } from "./registry.js"
 
 /** One level of a transaction: the outermost, or a savepoint in the level above. */
 interface Level {
@@ -51,13 +51,13 @@ export type Answer<A> = A | Promise<A> | Later<A>
 
 /** A database, or a transaction in it, that runs statements. Answers synchronously when it can. */
 export interface Target {
-  /** `firstOnly` permits to drop all rows but the first. */
-  readonly run: (sql: string, values: ReadonlyArray<unknown>, firstOnly?: boolean) => Answer<Result>
+  readonly run: (sql: string, values: ReadonlyArray<unknown>, reads?: Reads) => Answer<Result>
 }
 
-/** A connection that can also run a statement for its first row. */
+/** A connection that can also run a statement for its first row, or for a page. */
 interface Connection extends SqlConnection.Connection {
   readonly executeFirst: ClientInternals["executeFirst"]
+  readonly executePage: ClientInternals["executePage"]
 }
 
 /** A transaction. It begins with its first statement, which fails when the transaction cannot begin. */
@@ -130,6 +130,7 @@ export const layer = <E, R>(open: Effect.Effect<Driver, E, R>) =>
             : Effect.mapInputContext(effect, (context) => Context.add(context, primaryReads, primary)),
         execute: (text, values) => inContext((connection) => connection.execute(text, values, undefined)),
         executeFirst: (text, values) => inContext((connection) => connection.executeFirst(text, values)),
+        executePage: (text, values) => inContext((connection) => connection.executePage(text, values)),
         executeAll: (statements) =>
           Effect.flatMap(Effect.serviceOption(level), (current) =>
             Option.isSome(current)
@@ -201,15 +202,16 @@ const runIn = <A, E, R>(transaction: TransactionTarget, depth: number, tag: Leve
   })
 
 const connection = (target: Target, turn?: Effect.Semaphore): Connection => {
-  const run = <B>(sql: string, params: ReadonlyArray<unknown>, use: (result: Result) => B, firstOnly = false) => {
-    const answer = attempt(() => target.run(sql, params, firstOnly), use)
+  const run = <B>(sql: string, params: ReadonlyArray<unknown>, use: (result: Result) => B, reads: Reads = "all") => {
+    const answer = attempt(() => target.run(sql, params, reads), use)
     return turn === undefined ? answer : turn.withPermits(1)(answer)
   }
   const rows: SqlConnection.Connection["execute"] = (sql, params, transformRows) =>
     run(sql, params, transformRows === undefined ? rowsOf : (result) => transformRows(result.rows))
   return {
     execute: rows,
-    executeFirst: (sql, params) => run(sql, params, rowsOf, true),
+    executeFirst: (sql, params) => run(sql, params, rowsOf, "first"),
+    executePage: (sql, params) => run(sql, params, pageOf, "page"),
     executeUnprepared: rows,
     executeRaw: (sql, params) => run(sql, params, toResultSet),
     executeValues: (sql, params) => run(sql, params, (result) => result.values()),
@@ -219,6 +221,8 @@ const connection = (target: Target, turn?: Effect.Semaphore): Connection => {
 }
 
 const rowsOf = ({ rows }: Result) => rows
+
+const pageOf = ({ isCut = false, rows }: Result): FoundRows => ({ rows, isCut })
 
 const rowsOfEach = (results: ReadonlyArray<Result>) => results.map(rowsOf)
 

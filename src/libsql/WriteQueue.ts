@@ -7,7 +7,7 @@
  */
 import { monotonicMs, pause } from "./backoff.js"
 import { BatchFailure, isBatchFailure } from "./BatchFailure.js"
-import type { Connection, Result } from "./Connection.js"
+import type { Connection, Reads, Result } from "./Connection.js"
 import { busyWaits, commitBatchSize, transactionMillis } from "./metrics.js"
 import type { Statement } from "./registry.js"
 import type { Later } from "./SqlClient.js"
@@ -29,7 +29,7 @@ interface WaitingStatement extends Waiting {
   readonly type: "statement" | "alone"
   readonly sql: string
   readonly args: ReadonlyArray<unknown>
-  readonly firstOnly: boolean
+  readonly reads: Reads
   readonly succeed: (result: Result) => void
 }
 
@@ -68,9 +68,9 @@ export class WriteQueue {
   ) {}
 
   /** Runs a statement in a transaction that it may share. Answers after the commit. */
-  statement(sql: string, args: ReadonlyArray<unknown>, firstOnly = false): Later<Result> {
+  statement(sql: string, args: ReadonlyArray<unknown>, reads: Reads = "all"): Later<Result> {
     return (succeed, fail) =>
-      this.add({ type: "statement", sql, args, firstOnly, succeed, fail, blockedSince: undefined, isolated: false })
+      this.add({ type: "statement", sql, args, reads, succeed, fail, blockedSince: undefined, isolated: false })
   }
 
   /**
@@ -85,7 +85,7 @@ export class WriteQueue {
   /** Runs a statement outside any transaction, when its turn comes. */
   alone(sql: string, args: ReadonlyArray<unknown>): Later<Result> {
     return (succeed, fail) =>
-      this.add({ type: "alone", sql, args, firstOnly: false, succeed, fail, blockedSince: undefined, isolated: false })
+      this.add({ type: "alone", sql, args, reads: "all", succeed, fail, blockedSince: undefined, isolated: false })
   }
 
   /**
@@ -204,7 +204,7 @@ export class WriteQueue {
     const begun = monotonicMs()
     let answer: () => void
     try {
-      const result = this.connection.runAndCommit(entry.sql, entry.args)
+      const result = this.connection.runAndCommit(entry.sql, entry.args, entry.reads)
       answer = () => entry.succeed(result)
     } catch (error) {
       if (isBusy(error)) return false
@@ -251,7 +251,7 @@ export class WriteQueue {
       const results = runBatch(this.connection, entry.statements)
       return () => entry.succeed(results)
     }
-    const result = this.connection.run(entry.sql, entry.args, entry.firstOnly)
+    const result = this.connection.run(entry.sql, entry.args, entry.reads)
     return () => entry.succeed(result)
   }
 
@@ -280,7 +280,8 @@ export const runBatch = (connection: Connection, statements: ReadonlyArray<State
   connection.run("SAVEPOINT batch", [])
   const results: Array<Result> = []
   try {
-    for (const { firstOnly, sql, values } of statements) results.push(connection.run(sql, values, firstOnly))
+    for (const { firstOnly, sql, values } of statements)
+      results.push(connection.run(sql, values, firstOnly ? "first" : "all"))
   } catch (error) {
     if (connection.inTransaction) {
       connection.exec("ROLLBACK TO batch")

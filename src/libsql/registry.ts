@@ -21,6 +21,12 @@ export type Place =
   | { readonly kind: "memory" }
   | { readonly kind: "server" }
 
+/** The rows of a page. If `isCut` is true, the last row is not part of the page, and shows that there is a next one. */
+export interface FoundRows {
+  readonly rows: ReadonlyArray<Row>
+  readonly isCut: boolean
+}
+
 /** The operations of a client beyond the interface of `SqlClient`. */
 export interface ClientInternals {
   readonly place: Place
@@ -44,6 +50,8 @@ export interface ClientInternals {
   ) => Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>
   /** Runs one statement as `execute` does, and may return the first row only. */
   readonly executeFirst: ClientInternals["execute"]
+  /** Runs one read as `execute` does, and may end it early when its rows are long. */
+  readonly executePage: (text: string, values: ReadonlyArray<unknown>) => Effect.Effect<FoundRows, SqlError.SqlError>
   /**
    * Runs statements in order in the open transaction, until one fails; on a server in one round trip. The cause of
    * the error is a `BatchFailure`, with the position of the failed statement.

@@ -110,15 +110,13 @@ export const openRemote = ({
     client,
     changes,
     place: { kind: "server" },
-    run: (sql, values, firstOnly = false) => {
+    run: (sql, values, reads = "all") => {
       if (replica === undefined || !isFromFile(sql)) return run(sql, values, false)
       return (
-        replica.read(sql, values, firstOnly) ??
+        replica.read(sql, values, reads) ??
         run(sql, values, false).catch((error: unknown) => {
           const result =
-            error instanceof DriverError && isUnanswered(error)
-              ? replica.readInstead(sql, values, firstOnly)
-              : undefined
+            error instanceof DriverError && isUnanswered(error) ? replica.readInstead(sql, values, reads) : undefined
           if (result === undefined) throw error
           return result
         })

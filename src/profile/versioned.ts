@@ -86,7 +86,7 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
       conditions: ReadonlyArray<Statement.Fragment> = []
     ) =>
       Effect.map(
-        profiles.findAll(
+        profiles.findPage(
           keysetQuery(
             sql,
             { columns, table: kind.table },
@@ -97,7 +97,7 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
             start
           )
         ),
-        (rows) => Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+        (found) => Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       )
 
     /** Updates the columns of `changes`, and `updated_at` if a value differs. */
@@ -201,12 +201,12 @@ export const makeVersioned = <P extends ProfileRow, R extends RevisionRow>(kind:
     /** Lists the revisions of a profile, latest first. Ordered by number, because clocks can go backwards. */
     const listRevisions = (target: Target, start: Page.Start): Effect.Effect<Page.Page<R>, NotFound | StoreError> =>
       Effect.gen(function* () {
-        const rows = yield* revisions.findAll(sql`
+        const found = yield* revisions.findPage(sql`
           SELECT ${revisionColumns} FROM ${revisionTable}
           WHERE ${parent} = (SELECT id FROM ${table} WHERE ${isTarget(target)}) AND version < ${start.at}
           ORDER BY version DESC LIMIT ${start.limit + 1}`)
-        if (rows.length === 0) yield* get(target)
-        return Page.make(rows, start, ({ id, version }) => [version, id])
+        if (found.rows.length === 0) yield* get(target)
+        return Page.make(found, start, ({ id, version }) => [version, id])
       })
 
     /** Activates a revision of the profile. If no row matches, reads which of the two is missing. */

@@ -115,11 +115,11 @@ const make = Effect.gen(function* () {
         yield* onlyFields("listByStatus", ["status", ...Page.fields])(request)
         const status = yield* decodeInput("listByStatus", RuntimeTeardownStatus)(request.status)
         const start = yield* Page.start(`${service}.listByStatus`, request)
-        const rows = yield* teardowns.findAll(sql`
+        const found = yield* teardowns.findPage(sql`
           SELECT ${columns} FROM runtime_teardowns
           WHERE status = ${status} AND ${Page.afterCursor(sql, start, "created_at", "id")}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+        return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("listByStatus"))
   }
   return methods

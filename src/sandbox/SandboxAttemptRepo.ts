@@ -9,7 +9,7 @@
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { Statement } from "@effect/sql"
-import { Array, Clock, Context, DateTime, Effect, Layer, Option, type Stream } from "effect"
+import { Clock, Context, DateTime, Effect, Layer, Option, type Stream } from "effect"
 import type {
   AlreadyExists,
   InvalidInput,
@@ -25,7 +25,7 @@ import { type ById, ownerScope, type Target, targetOf } from "../sql/ownerScope.
 import * as Page from "../sql/page.js"
 import { operations } from "../sql/operations.js"
 import { resolveForeignKeyError } from "../sql/references.js"
-import { columnList, joinedRows, partColumnList, partOf, rowsOf } from "../sql/rows.js"
+import { columnList, joinedPage, partColumnList, partOf, requiredPart, rowsOf } from "../sql/rows.js"
 import { attemptStatements } from "./attemptStatements.js"
 import { SandboxAttemptFilter } from "./filters.js"
 import { SandboxAttemptLink } from "./Sandbox.js"
@@ -160,7 +160,7 @@ const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const columns = sql.literal(columnList(SandboxAttempt))
   const attempts = yield* rowsOf(SandboxAttempt)
-  const joined = yield* joinedRows
+  const joined = yield* joinedPage
   const statements = attemptStatements(sql)
   const { indexedBy, unindexed, unindexedIn } = conditionsOf(sql)
 
@@ -200,8 +200,8 @@ const make = Effect.gen(function* () {
 
   const page = (filter: Filter, start: Page.Start) =>
     attempts
-      .findAll(keysetQuery(sql, { columns, table: "sandbox_attempts" }, branchesOf(filter), start))
-      .pipe(Effect.map((rows) => Page.make(rows, start, (attempt) => [attempt.createdAt, attempt.id])))
+      .findPage(keysetQuery(sql, { columns, table: "sandbox_attempts" }, branchesOf(filter), start))
+      .pipe(Effect.map((found) => Page.make(found, start, (attempt) => [attempt.createdAt, attempt.id])))
 
   /** Reads a page in the order of the links, because no other index covers the attempts of one sandbox. */
   const pageOfSandbox = (sandboxId: string, filter: Filter, start: Page.Start) =>
@@ -215,18 +215,15 @@ const make = Effect.gen(function* () {
         Page.afterCursor(sql, start, "linked_at", "run_id")
       ])
       // CROSS JOIN fixes the order of the tables (https://www.sqlite.org/optoverview.html).
-      const rows = yield* joined(sql`
+      const found = yield* joined(
+        sql`
         SELECT ${sql.literal(attemptColumns)}, ${sql.literal(linkColumns)}
         FROM sandbox_run_links AS link CROSS JOIN sandbox_attempts AS attempt ON id = run_id
         WHERE ${conditions}
-        ORDER BY linked_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
-      const found = yield* Effect.forEach(rows, (row) =>
-        Effect.map(Effect.all([attemptOf(row), linkOf(row)]), Option.all)
+        ORDER BY linked_at DESC, run_id DESC LIMIT ${start.limit + 1}`,
+        (row) => Effect.zip(requiredPart(attemptOf(row), "SandboxAttempt"), requiredPart(linkOf(row), "SandboxAttempt"))
       )
-      const { items, nextCursor } = Page.make(Array.getSomes(found), start, ([, { linkedAt, attemptId }]) => [
-        linkedAt,
-        attemptId
-      ])
+      const { items, nextCursor } = Page.make(found, start, ([, { linkedAt, attemptId }]) => [linkedAt, attemptId])
       return { items: items.map(([attempt]) => attempt), nextCursor }
     })
 

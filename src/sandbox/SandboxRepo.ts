@@ -179,11 +179,11 @@ const make = Effect.gen(function* () {
     Effect.gen(function* () {
       const filter = yield* decodeFilter("list", SandboxFilter)(request)
       const start = yield* Page.start("SandboxRepo.list", request)
-      const rows =
+      const found =
         filter.statuses?.length === 0
-          ? []
-          : yield* sandboxes.findAll(keysetQuery(sql, { columns, table: "sandboxes" }, branchesOf(filter), start))
-      return Page.make(rows, start, (sandbox) => [sandbox.createdAt, sandbox.id])
+          ? Page.nothingFound
+          : yield* sandboxes.findPage(keysetQuery(sql, { columns, table: "sandboxes" }, branchesOf(filter), start))
+      return Page.make(found, start, (sandbox) => [sandbox.createdAt, sandbox.id])
     }).pipe(traced("list"))
 
   /** Links an attempt. Runs in a transaction, so that the link and the latest attempt agree. */
@@ -279,11 +279,11 @@ const make = Effect.gen(function* () {
           ownerUserId === undefined
             ? sql`true`
             : sql`EXISTS (SELECT 1 FROM sandboxes WHERE id = ${sandboxId} ${ofOwner({ ownerUserId })})`
-        const rows = yield* links.findAll(sql`
+        const found = yield* links.findPage(sql`
           SELECT ${linkColumns} FROM sandbox_run_links
           WHERE sandbox_id = ${sandboxId} AND ${ofSandboxOwner} AND ${Page.afterCursor(sql, start, "linked_at", "run_id")}
           ORDER BY linked_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ linkedAt, attemptId }) => [linkedAt, attemptId])
+        return Page.make(found, start, ({ linkedAt, attemptId }) => [linkedAt, attemptId])
       }).pipe(traced("listAttemptLinks", { "sandbox.id": request.sandboxId })),
 
     archive: (by) =>

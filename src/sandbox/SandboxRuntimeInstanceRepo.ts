@@ -161,11 +161,11 @@ const make = Effect.gen(function* () {
         yield* onlyFields("listByStatus", ["status", ...Page.fields])(request)
         const status = yield* decodeInput("listByStatus", SandboxRuntimeStatus)(request.status)
         const start = yield* Page.start("SandboxRuntimeInstanceRepo.listByStatus", request)
-        const rows = yield* instances.findAll(sql`
+        const found = yield* instances.findPage(sql`
           SELECT ${columns} FROM sandbox_runtime_instances
           WHERE status = ${status} AND ${Page.afterCursor(sql, start, "created_at", "run_id")}
           ORDER BY created_at DESC, run_id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ createdAt, attemptId }) => [createdAt, attemptId])
+        return Page.make(found, start, ({ createdAt, attemptId }) => [createdAt, attemptId])
       }).pipe(traced("listByStatus"))
   }
   return service

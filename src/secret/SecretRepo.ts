@@ -143,23 +143,23 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const { includeArchived, ownerUserId } = yield* decodeFilter("list", SecretFilter)(request)
         const start = yield* Page.start("SecretRepo.list", request)
-        const rows = yield* secrets.findAll(sql`
+        const found = yield* secrets.findPage(sql`
           SELECT ${columns} FROM secrets
           WHERE owner_user_id = ${ownerUserId} AND ${Page.afterCursor(sql, start)}
             ${sql.literal(includeArchived ? "" : "AND archived_at IS NULL")}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+        return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("list")),
 
     listVersions: (request) =>
       Effect.gen(function* () {
         const { ownerUserId, secretId } = yield* decodeFilter("listVersions", SecretVersionFilter)(request)
         const start = yield* Page.start("SecretRepo.listVersions", request)
-        const rows = yield* metadata.findAll(sql`
+        const found = yield* metadata.findPage(sql`
           SELECT ${metadataColumns} FROM secret_versions
           WHERE secret_id = ${secretId} AND ${Page.afterCursor(sql, start)} ${ofSecretOwner({ ownerUserId })}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+        return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("listVersions", { "secret.id": request.secretId })),
 
     findVersion: (request) =>

@@ -153,12 +153,12 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const { includeArchived, ownerUserId } = yield* decodeFilter("list", SshKeyFilter)(request)
         const start = yield* Page.start("SshKeyRepo.list", request)
-        const rows = yield* keys.findAll(sql`
+        const found = yield* keys.findPage(sql`
           SELECT ${columns} FROM ssh_keys
           WHERE owner_user_id = ${ownerUserId} AND ${Page.afterCursor(sql, start)}
             ${sql.literal(includeArchived ? "" : "AND archived_at IS NULL")}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+        return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("list")),
 
     rename: (request) =>

@@ -155,10 +155,10 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         yield* onlyFields("list", Page.fields)(request)
         const start = yield* Page.start("RepositoryRepo.list", request)
-        const rows = yield* repositories.findAll(sql`
+        const found = yield* repositories.findPage(sql`
           SELECT ${columns} FROM repositories WHERE ${Page.afterCursor(sql, start)}
           ORDER BY created_at DESC, id DESC LIMIT ${start.limit + 1}`)
-        return Page.make(rows, start, ({ createdAt, id }) => [createdAt, id])
+        return Page.make(found, start, ({ createdAt, id }) => [createdAt, id])
       }).pipe(traced("list")),
 
     delete: (id) =>

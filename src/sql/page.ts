@@ -8,6 +8,7 @@ import { InvalidInput } from "../Errors.js"
 import { storable } from "./columns.js"
 import { maxCursorLength, maxLimit, type Page, type PageRequest } from "./pageSchemas.js"
 import { pages } from "./paging.js"
+import type { Found } from "./rows.js"
 
 export { maxLimit, Page, PageRequest } from "./pageSchemas.js"
 
@@ -64,23 +65,30 @@ export const afterCursor = (
   idColumn = "id"
 ): Statement.Fragment => sql`(${sql.literal(atColumn)}, ${sql.literal(idColumn)}) < (${at}, ${id})`
 
+/** The rows of a list without rows. */
+export const nothingFound: Found<never> = { rows: [], isCut: false }
+
 /**
- * Builds a page from up to `limit + 1` rows. The extra row is not part of the page; it shows that there is a next one.
- * A key begins with an instant or an increasing number.
+ * Builds a page from up to `limit + 1` rows, or fewer if the read ended early. The extra row is not part of the page; it
+ * shows that there is a next one. A key begins with an instant or an increasing number.
  */
 export const make = <A>(
-  rows: ReadonlyArray<A>,
+  found: Found<A>,
   { limit }: Start,
   key: (row: A) => readonly [at: DateTime.Utc | number, id: string]
-): Page<A> => {
-  const items = rows.slice(0, limit)
+): Page<A> =>
+  pageOf(found, limit, (last) => {
+    const [at, id] = key(last)
+    return encodeCursor([typeof at === "number" ? at : DateTime.toEpochMillis(at), id])
+  })
+
+/** Returns the items of a page and what `cursorAfter` returns for the last one, if there is a next page. */
+export const pageOf = <A, Cursor>({ isCut, rows }: Found<A>, limit: number, cursorAfter: (last: A) => Cursor) => {
+  const items = rows.slice(0, isCut ? rows.length - 1 : limit)
   const last = items.at(-1)
-  if (rows.length <= limit || last === undefined) return { items, nextCursor: Option.none() }
-  const [at, id] = key(last)
-  return {
-    items,
-    nextCursor: Option.some(encodeCursor([typeof at === "number" ? at : DateTime.toEpochMillis(at), id]))
-  }
+  const nextCursor =
+    items.length === rows.length || last === undefined ? Option.none<Cursor>() : Option.some(cursorAfter(last))
+  return { items, nextCursor }
 }
 
 /**
@@ -123,12 +131,12 @@ export const untilFloor = (
 
 /** Builds a page as `make` does. If it is not full, the next one starts after the last row that it has examined. */
 export const makeExamined = <A>(
-  rows: ReadonlyArray<A>,
+  found: Found<A>,
   start: Start,
   floor: Floor,
   key: (row: A) => readonly [at: DateTime.Utc | number, id: string]
 ): Page<A> => {
-  const page = make(rows, start, key)
+  const page = make(found, start, key)
   return Option.isSome(page.nextCursor) ? page : { items: page.items, nextCursor: Option.map(floor, encodeCursor) }
 }
 
@@ -155,19 +163,12 @@ export const startByName = (
       : Effect.fail(new InvalidInput({ operation, issues: [malformedCursor] }))
   })
 
-/** Builds a page in the order of names from up to `limit + 1` rows. */
+/** Builds a page in the order of names, as `make` does. */
 export const makeByName = <A>(
-  rows: ReadonlyArray<A>,
+  found: Found<A>,
   { limit }: NameStart,
   key: (row: A) => readonly [name: string, id: string]
-): Page<A> => {
-  const items = rows.slice(0, limit)
-  const last = items.at(-1)
-  return {
-    items,
-    nextCursor: rows.length <= limit || last === undefined ? Option.none() : Option.some(encodeNameCursor(key(last)))
-  }
-}
+): Page<A> => pageOf(found, limit, (last) => encodeNameCursor(key(last)))
 
 /** Streams all items of a list, page by page. */
 export const stream = <A, E>(list: (request: PageRequest) => Effect.Effect<Page<A>, E>): Stream.Stream<A, E> =>

@@ -9,7 +9,10 @@ export const maxLimit = 500
 // Enough for the longest id of an existing row.
 export const maxCursorLength = 10_000
 
-/** One page, and the cursor of the next page, if there is one. */
+/**
+ * One page, and the cursor of the next page, if there is one. A page of long rows ends before its limit: only a page
+ * without `nextCursor` is the last one.
+ */
 export interface Page<A> {
   readonly items: ReadonlyArray<A>
   readonly nextCursor: Option.Option<string>

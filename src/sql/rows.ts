@@ -7,10 +7,12 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Statement from "@effect/sql/Statement"
 import type { SqlError } from "@effect/sql"
-import { Data, Effect, Either, Option, ParseResult, Schema, SchemaAST } from "effect"
-import { type ClientInternals, clientInternals } from "../libsql/registry.js"
+import { Data, Effect, Either, identity, Option, ParseResult, Schema, SchemaAST } from "effect"
+import { nextTurn } from "../libsql/eventLoop.js"
+import { clientInternals } from "../libsql/registry.js"
 import { convertedObjectsOf } from "../libsql/shape.js"
 import { type Decoder, decoderOf, invalid, onFirstUse } from "./decoder.js"
+import { inPieces } from "./paging.js"
 
 /** A stored row that does not match its model. Contains the name of the column, not its value. */
 export class CorruptRow extends Data.TaggedError("CorruptRow")<{ readonly entity: string; readonly column: string }> {}
@@ -24,12 +26,23 @@ export interface RowModel<out A> {
 
 type Row = Readonly<Record<string, unknown>>
 
+/**
+ * The rows of a page, and the row after them if there is one. If `isCut` is true, the statement ended early, and the
+ * last row is not part of the page.
+ */
+export interface Found<A> {
+  readonly rows: ReadonlyArray<A>
+  readonly isCut: boolean
+}
+
 /** Runs statements whose rows are of one model. */
 export interface RowsOf<A> {
   /** Returns all rows. */
   readonly findAll: (
     statement: Statement.Statement<Row>
   ) => Effect.Effect<ReadonlyArray<A>, SqlError.SqlError | CorruptRow>
+  /** Returns the rows of a page. Ends the statement early when its rows are long. */
+  readonly findPage: (statement: Statement.Statement<Row>) => Effect.Effect<Found<A>, SqlError.SqlError | CorruptRow>
   /** Returns each row, or its error and its raw columns if it cannot be decoded. */
   readonly each: (
     statement: Statement.Statement<Row>
@@ -80,6 +93,8 @@ export const rowsOf = <A>(model: RowModel<A>): Effect.Effect<RowsOf<A>, never, S
     const decode = rowDecoder(model)
     return {
       findAll: (statement) => Effect.flatMap(run.all(statement), (rows) => decoded(() => rows.map(decode))),
+      findPage: (statement) =>
+        Effect.flatMap(run.page(statement), (found) => inTurns(found, (rows) => decoded(() => rows.map(decode)))),
       each: (statement) => Effect.map(run.all(statement), (rows) => rows.map(readable(decode))),
       first: (statement) =>
         Effect.map(run.first(statement), ([row]) =>
@@ -107,6 +122,55 @@ export const joinedRows: Effect.Effect<JoinedRows, never, SqlClient.SqlClient> =
   ({ all }) => all
 )
 
+/** Runs joined statements for a page, and decodes each row. Ends the statement early when its rows are long. */
+export type JoinedPage = <A, E>(
+  statement: Statement.Statement<Row>,
+  decode: (row: Row) => Effect.Effect<A, E>
+) => Effect.Effect<Found<A>, SqlError.SqlError | E>
+
+/** Builds the runner of joined statements for pages. */
+export const joinedPage: Effect.Effect<JoinedPage, never, SqlClient.SqlClient> = Effect.map(
+  Effect.suspend(() => runner),
+  ({ page }): JoinedPage =>
+    (statement, decode) =>
+      Effect.flatMap(page(statement), (found) => inTurns(found, Effect.forEach(decode)))
+)
+
+/** The rows of short values that are decoded at a time: those of a page of 100, which needs no turn of the event loop. */
+const decodedAtOnce = 128
+
+/** The characters that take about as long to decode as a row of short values. */
+const charactersPerRow = 2_500
+
+/** Returns the weight of a row by its long texts: 1 for a row without. */
+const weightOf = (row: Row): number => {
+  let characters = 0
+  for (const name in row) {
+    const value = row[name]
+    if (typeof value === "string") characters += value.length
+  }
+  return 1 + characters / charactersPerRow
+}
+
+/**
+ * Decodes the rows of a page, a piece at a time: up to 128 rows, and fewer long ones. The event loop turns between the
+ * read and the first of several pieces, and between two pieces.
+ */
+const inTurns = <A, E>(
+  { isCut, rows }: Found<Row>,
+  decode: (rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlyArray<A>, E>
+): Effect.Effect<Found<A>, E> => {
+  let weight = 0
+  for (const row of rows) weight += weightOf(row)
+  const decoding =
+    weight <= decodedAtOnce
+      ? decode(rows)
+      : Effect.map(Effect.zipRight(nextTurn, inPieces(rows, decode, decodedAtOnce, weightOf)), (pieces) =>
+          pieces.flat()
+        )
+  return Effect.map(decoding, (decodedRows) => ({ rows: decodedRows, isCut }))
+}
+
 /**
  * Runs statements without the scope and the span that `@effect/sql` adds to each: the method has a span, and these two
  * cost as much as a read. Statements run unchanged on a client of another package and under a statement transformer
@@ -116,14 +180,23 @@ const runner = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const internals = clientInternals(sql)
   const runBy =
-    (execute: ClientInternals["execute"] | undefined) =>
-    (statement: Statement.Statement<Row>): Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError> =>
+    <Answer>(
+      execute: ((text: string, params: ReadonlyArray<unknown>) => Effect.Effect<Answer, SqlError.SqlError>) | undefined,
+      answerOf: (rows: ReadonlyArray<Row>) => Answer
+    ) =>
+    (statement: Statement.Statement<Row>): Effect.Effect<Answer, SqlError.SqlError> =>
       Effect.withFiberRuntime((fiber) => {
-        if (execute === undefined || Option.isSome(fiber.getFiberRef(Statement.currentTransformer))) return statement
+        if (execute === undefined || Option.isSome(fiber.getFiberRef(Statement.currentTransformer)))
+          return Effect.map(statement, answerOf)
         const [text, params] = statement.compile()
         return execute(text, params)
       })
-  return { all: runBy(internals?.execute), first: runBy(internals?.executeFirst) }
+  const wholePage = (rows: ReadonlyArray<Row>): Found<Row> => ({ rows, isCut: false })
+  return {
+    all: runBy(internals?.execute, identity<ReadonlyArray<Row>>),
+    first: runBy(internals?.executeFirst, identity<ReadonlyArray<Row>>),
+    page: runBy(internals?.executePage, wholePage)
+  }
 })
 
 const readable =
@@ -179,6 +252,13 @@ export const partOf = <A>(
       : decoded(() => Option.some(decode(row)))
   }
 }
+
+/** Fails with `CorruptRow` if a part is absent: an inner join returns every part. */
+export const requiredPart = <A>(part: Effect.Effect<Option.Option<A>, CorruptRow>, entity: string) =>
+  Effect.flatMap(
+    part,
+    Option.match({ onSome: Effect.succeed, onNone: () => Effect.fail(new CorruptRow({ entity, column: "id" })) })
+  )
 
 /** Removes the columns that are `undefined`. */
 export const givenColumns = <A>(columns: Readonly<Record<string, A | undefined>>): Readonly<Record<string, A>> =>

@@ -7,6 +7,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Option, Predicate } from "effect"
 import type * as db from "@sealant/db"
 import { layerTest } from "@sealant/db/testing"
+import { maxPageWeight } from "../../src/libsql/pageRows.js"
+import { countingTurns } from "../support/eventLoop.js"
 import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
 import { attempt } from "./walk.js"
@@ -14,6 +16,10 @@ import { makeFixture, type Fixture } from "./fixtureRows.js"
 
 const rowCount = 10_000
 const pageLength = 500
+
+// A page of these rows has more characters than a page may have, in the keys alone.
+const longRows = 300
+const longKey = 5_000
 
 /** Copies of one row with other values in unique columns: `n` is the number of the copy. */
 interface Copies {
@@ -68,7 +74,7 @@ const workflows: Copies = { table: "issue_workflows", of: ({ workflow }) => work
 const installed: Copies = {
   table: "github_installation_repositories",
   of: ({ installed }) => installed.id,
-  vary: { external_repository_id: "'e' || n", repository_id: "repository_id || '-' || n" }
+  vary: { external_repository_id: "'e' || n", repository_id: "repository_id || '-' || n || ?4" }
 }
 const secrets: Copies = { table: "secrets", of: ({ secret }) => secret.id, vary: { name: "name || n" } }
 const deliveries: Copies = {
@@ -248,8 +254,8 @@ const appendOnly = ["SandboxLifecycle.timeline"]
 
 const keyOf = ({ key = "id" }: Copies) => key
 
-/** Stores the copies from `first` to `last`, oldest first. */
-const copy = (copies: Copies, fixture: Fixture, first: number, last: number) =>
+/** Stores the copies from `first` to `last`, oldest first. Their keys end with `ending`. */
+const copy = (copies: Copies, fixture: Fixture, first: number, last: number, ending = "") =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const { of, table, vary } = copies
@@ -258,13 +264,13 @@ const copy = (copies: Copies, fixture: Fixture, first: number, last: number) =>
     const expressions: Readonly<Record<string, string>> = {
       created_at: "created_at + n / 3",
       ...vary,
-      [keyOf(copies)]: `${keyOf(copies)} || '-' || n`
+      [keyOf(copies)]: `${keyOf(copies)} || '-' || n || ?4`
     }
     yield* sql.unsafe(
       `INSERT INTO ${table} (${columns.map(({ name }) => name).join(", ")})
        WITH RECURSIVE numbers (n) AS (SELECT ?2 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?3)
        SELECT ${columns.map(({ name }) => expressions[name] ?? name).join(", ")} FROM ${table} CROSS JOIN numbers WHERE ${keyOf(copies)} = ?1`,
-      [of(fixture), first, last]
+      [of(fixture), first, last, ending]
     )
   })
 
@@ -274,6 +280,24 @@ const remove = (copies: Copies, fixture: Fixture, n: number) =>
   )
 
 const camelCase = (column: string) => column.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
+/** The key of the copied row in an item. */
+const keyIn =
+  (rows: Copies, { field, part }: { readonly field: string | undefined; readonly part: string | undefined }) =>
+  (item: object) =>
+    String(Reflect.get(part === undefined ? item : Reflect.get(item, part), field ?? camelCase(keyOf(rows))))
+
+/** Returns the function that reads a page of a list. */
+const pageOf = (list: string, fixture: Fixture) =>
+  Effect.gen(function* () {
+    const [name = "", method = ""] = list.split(".")
+    const service = yield* Option.getOrThrow(Option.fromNullable(services.find((other) => other.name === name))).tag
+    const [request] = samplesOf(fixture)[name]?.[method] ?? []
+    return (cursor: object): Effect.Effect<db.Page<object>, unknown> =>
+      Reflect.apply(Reflect.get(service, method), service, [
+        { ...(request as object), afterSequence: undefined, limit: pageLength, ...cursor }
+      ])
+  })
 
 const isPage = (value: unknown): value is db.Page<unknown> =>
   Predicate.hasProperty(value, "items") && Predicate.hasProperty(value, "nextCursor")
@@ -295,30 +319,48 @@ describe("lists", () => {
   )
 
   it.effect.each(Object.entries(lists))(
+    "%s ends a page of long rows early, and lets the event loop turn",
+    ([list, { copies, field, part }]) =>
+      Effect.gen(function* () {
+        const fixture = yield* makeFixture
+        const rows = copies[copies.length - 1] as Copies
+        // The keys of other rows refer to these rows.
+        const ending = "x".repeat(longKey)
+        for (const each of copies) yield* copy(each, fixture, 1, longRows, ending)
+        const page = yield* pageOf(list, fixture)
+        const seen: Array<string> = []
+        for (let cursor: object | undefined = {}; cursor !== undefined; ) {
+          const { items, nextCursor }: db.Page<object> = yield* page(cursor)
+          expect(items.length).toBeGreaterThan(0)
+          expect(items.length).toBeLessThanOrEqual(maxPageWeight / longKey)
+          seen.push(...items.map(keyIn(rows, { part, field })))
+          cursor = Option.isSome(nextCursor) ? { cursor: nextCursor.value } : undefined
+        }
+        expect(new Set(seen).size).toBe(seen.length)
+        const keys = new Set(seen)
+        const missed = Array.from({ length: longRows }, (_, index) => `${rows.of(fixture)}-${index + 1}${ending}`)
+        expect(missed.filter((key) => !keys.has(key)).length).toBe(0)
+        const turns = yield* countingTurns((turn) => Effect.zipRight(page({}), Effect.sync(turn)))
+        expect(turns).toBeGreaterThanOrEqual(3)
+      }).pipe(Effect.provide(layerTest)),
+    60_000
+  )
+
+  it.effect.each(Object.entries(lists))(
     "%s",
     ([list, { copies, field, part }]) =>
       Effect.gen(function* () {
-        const [name = "", method = ""] = list.split(".")
         const fixture = yield* makeFixture
-        const service = yield* Option.getOrThrow(Option.fromNullable(services.find((other) => other.name === name))).tag
-        const [request] = samplesOf(fixture)[name]?.[method] ?? []
-        const page = (cursor: object): Effect.Effect<db.Page<object>, unknown> =>
-          Reflect.apply(Reflect.get(service, method), service, [
-            { ...(request as object), afterSequence: undefined, limit: pageLength, ...cursor }
-          ])
+        const page = yield* pageOf(list, fixture)
         const rows = copies[copies.length - 1] as Copies
         for (const each of copies) yield* copy(each, fixture, 1, rowCount)
 
         const seen: Array<string> = []
         const gone = new Set<string>()
-        const see = ({ items }: db.Page<object>) => {
-          for (const item of items)
-            seen.push(
-              String(Reflect.get(part === undefined ? item : Reflect.get(item, part), field ?? camelCase(keyOf(rows))))
-            )
-        }
+        const see = ({ items }: db.Page<object>) => seen.push(...items.map(keyIn(rows, { part, field })))
         let now = yield* page({})
         see(now)
+        expect(yield* countingTurns((turn) => Effect.zipRight(page({}), Effect.sync(turn)))).toBeGreaterThanOrEqual(4)
         for (let turn = 1; Option.isSome(now.nextCursor); turn++) {
           for (const each of copies) yield* copy(each, fixture, rowCount + turn, rowCount + turn)
           const n = ((turn * 7919) % rowCount) + 1

@@ -7,6 +7,7 @@ import { Effect, Layer, Stream } from "effect"
 import * as db from "@sealant/db"
 import { Factories, layerTest, type TestServices } from "@sealant/db/testing"
 import { streamPageSize } from "../../src/sql/paging.js"
+import { countingTurns } from "../support/eventLoop.js"
 import { samplesOf } from "./samples.js"
 import { services } from "./services.js"
 import { makeFixture } from "./fixtureRows.js"
@@ -77,22 +78,6 @@ const manyRows = Effect.gen(function* () {
     SecretVault: { streamRotation: vault.streamRotation({ batchSize: 1 }) }
   } satisfies Record<string, Record<string, Stream.Stream<unknown, unknown>>>
 })
-
-/** Counts the turns of the event loop while an effect runs. */
-const countingTurns = <A, E, R>(body: (turn: () => number) => Effect.Effect<A, E, R>) =>
-  Effect.acquireUseRelease(
-    Effect.sync(() => {
-      const counter = { turns: 0, next: setImmediate(() => {}) }
-      const count = () => {
-        counter.turns++
-        counter.next = setImmediate(count)
-      }
-      counter.next = setImmediate(count)
-      return counter
-    }),
-    (counter) => body(() => counter.turns),
-    (counter) => Effect.sync(() => clearImmediate(counter.next))
-  )
 
 /** The number of items in each turn of the event loop, without empty turns. */
 const itemsPerTurn = (stream: Stream.Stream<unknown, unknown>) =>

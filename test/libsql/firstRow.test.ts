@@ -22,7 +22,7 @@ describe("Connection.run for the first row only", () => {
 
   const select = "SELECT id, n FROM t WHERE id = ?1"
   const update = "UPDATE t SET n = ?2 WHERE id = ?1 RETURNING id, n"
-  const first = (sql: string, ...values: ReadonlyArray<unknown>) => connection.run(sql, values, true).rows
+  const first = (sql: string, ...values: ReadonlyArray<unknown>) => connection.run(sql, values, "first").rows
   const all = (sql: string, ...values: ReadonlyArray<unknown>) => connection.run(sql, values).rows
 
   it("uses the values of the call after the same statement returned all rows", () => {

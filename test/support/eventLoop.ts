@@ -56,3 +56,19 @@ export const sleeping = (seconds: number) =>
 
 /** Waits until a fiber sleeps until this long from now, and advances the clock by that. */
 export const passing = (seconds: number) => Effect.zipRight(sleeping(seconds), TestClock.adjust(`${seconds} seconds`))
+
+/** Counts the turns of the event loop while an effect runs. */
+export const countingTurns = <A, E, R>(body: (turn: () => number) => Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const counter = { turns: 0, next: setImmediate(() => {}) }
+      const count = () => {
+        counter.turns++
+        counter.next = setImmediate(count)
+      }
+      counter.next = setImmediate(count)
+      return counter
+    }),
+    (counter) => body(() => counter.turns),
+    (counter) => Effect.sync(() => clearImmediate(counter.next))
+  )

@@ -10,7 +10,7 @@ import { repositoryAccess } from "../../source/RepositoryAccess.js"
 import { NotFound } from "../../Errors.js"
 import { unionByStatus } from "../../sql/filters.js"
 import * as Page from "../../sql/page.js"
-import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
+import { joinedPage, partColumnList, partOf, requiredPart } from "../../sql/rows.js"
 import { AllWorkflowFilter, WorkflowViewFilter } from "../IssueWorkflowViews.js"
 import { operationsOf } from "../../events/operation.js"
 
@@ -24,18 +24,16 @@ type Row = Readonly<Record<string, unknown>>
 
 const viewOf = (row: Row) =>
   Effect.gen(function* () {
-    const workflow = yield* workflowPart(row)
-    const issue = yield* issuePart(row)
-    return Option.isSome(workflow) && Option.isSome(issue)
-      ? { workflow: workflow.value, issue: issue.value, latestExecution: yield* executionPart(row) }
-      : yield* new CorruptRow({ entity: "IssueWorkflow", column: "issueId" })
+    const workflow = yield* requiredPart(workflowPart(row), "IssueWorkflow")
+    const issue = yield* requiredPart(issuePart(row), "Issue")
+    return { workflow, issue, latestExecution: yield* executionPart(row) }
   })
 
 const executionLimit = 50
 
 export const makeWorkflowViews = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const rows = yield* joinedRows
+  const page = yield* joinedPage
   const mayUse = yield* repositoryAccess
   const columns = sql.literal(
     [partColumnList(IssueWorkflow, "w"), partColumnList(Issue, "i"), partColumnList(IssueWorkflowExecution, "e")].join(
@@ -48,33 +46,38 @@ export const makeWorkflowViews = Effect.gen(function* () {
   const getDetail = ({ id, ownerUserId }: { readonly ownerUserId: string; readonly id: string }) =>
     Effect.gen(function* () {
       // One statement for a consistent snapshot. The LIMIT of the subquery preserves the order of the executions.
-      const found = yield* rows(sql`
+      const found = yield* page(
+        sql`
         SELECT ${columns} FROM ${source} LEFT JOIN (
           SELECT * FROM issue_workflow_executions WHERE issue_workflow_id = ${id}
           ORDER BY created_at DESC, id DESC LIMIT ${executionLimit + 1}) AS e ON true
-        WHERE w.id = ${id} AND w.owner_user_id = ${ownerUserId} AND ${mayUse(ownerUserId, sql`i.repository_id`)}`)
-      const [first] = found
+        WHERE w.id = ${id} AND w.owner_user_id = ${ownerUserId} AND ${mayUse(ownerUserId, sql`i.repository_id`)}`,
+        viewOf
+      )
+      const [first] = found.rows
       if (first === undefined) return yield* new NotFound({ entity: "IssueWorkflow", id })
-      const { issue, workflow } = yield* viewOf(first)
-      const executions = (yield* Effect.forEach(found, executionPart)).flatMap(Option.toArray)
-      const page = { at: 0, id: "", limit: executionLimit }
-      return { workflow, issue, executions: Page.make(executions, page, ({ createdAt, id }) => [createdAt, id]) }
+      const { issue, workflow } = first
+      const executions = { ...found, rows: found.rows.flatMap((view) => Option.toArray(view.latestExecution)) }
+      const start = { at: 0, id: "", limit: executionLimit }
+      return { workflow, issue, executions: Page.make(executions, start, ({ createdAt, id }) => [createdAt, id]) }
     }).pipe(traced("getDetail", { "workflow.id": id }))
 
   const list = (request: Page.PageRequest & typeof WorkflowViewFilter.Encoded) =>
     Effect.gen(function* () {
       const { includeArchived, ownerUserId, statuses } = yield* decodeFilter("list", WorkflowViewFilter)(request)
       const start = yield* Page.start("IssueWorkflowLifecycle.list", request)
-      const found = yield* rows(sql`
+      const found = yield* page(
+        sql`
         SELECT ${columns} FROM ${source} LEFT JOIN issue_workflow_executions AS e ON e.id = (
           SELECT id FROM issue_workflow_executions WHERE issue_workflow_id = w.id ORDER BY created_at DESC, id DESC LIMIT 1)
         WHERE w.owner_user_id = ${ownerUserId} AND ${mayUse(ownerUserId, sql`i.repository_id`)}
           AND ${Page.afterCursor(sql, start, "w.created_at", "w.id")}
           AND (${includeArchived} OR w.archived_at IS NULL)
           AND (${statuses === undefined} OR w.status IN (SELECT value FROM json_each(${JSON.stringify(statuses ?? [])})))
-        ORDER BY w.created_at DESC, w.id DESC LIMIT ${start.limit + 1}`)
-      const views = yield* Effect.forEach(found, viewOf)
-      return Page.make(views, start, ({ workflow }) => [workflow.createdAt, workflow.id])
+        ORDER BY w.created_at DESC, w.id DESC LIMIT ${start.limit + 1}`,
+        viewOf
+      )
+      return Page.make(found, start, ({ workflow }) => [workflow.createdAt, workflow.id])
     }).pipe(traced("list"))
 
   const listAll = (request: Page.PageRequest & typeof AllWorkflowFilter.Encoded) =>
@@ -96,11 +99,13 @@ export const makeWorkflowViews = Effect.gen(function* () {
             ORDER BY created_at DESC, id DESC LIMIT 1)
           WHERE ${sql.and([...range, ...matching, after, examined])}`
       )
-      const found = yield* rows(sql`
+      const found = yield* page(
+        sql`
         ${sql.join(" UNION ALL ", false)(branches)}
-        ORDER BY "w.createdAt" DESC, "w.id" DESC LIMIT ${start.limit + 1}`)
-      const views = yield* Effect.forEach(found, viewOf)
-      return Page.makeExamined(views, start, floor, ({ workflow }) => [workflow.createdAt, workflow.id])
+        ORDER BY "w.createdAt" DESC, "w.id" DESC LIMIT ${start.limit + 1}`,
+        viewOf
+      )
+      return Page.makeExamined(found, start, floor, ({ workflow }) => [workflow.createdAt, workflow.id])
     }).pipe(traced("listAll"))
 
   return { getDetail, list, listAll }

@@ -2,11 +2,11 @@
  * The attempts of a sandbox, each with its derived status.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
-import { Effect, Option } from "effect"
+import { Effect } from "effect"
 import { joinNewestJob } from "../../build-job/newestJob.js"
 import { operationsOf } from "../../events/operation.js"
 import * as Page from "../../sql/page.js"
-import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
+import { type CorruptRow, joinedPage, partColumnList, partOf, requiredPart } from "../../sql/rows.js"
 import { SandboxAttemptLink } from "../Sandbox.js"
 import { SandboxAttempt } from "../SandboxAttempt.js"
 import { type SandboxAttemptView, SandboxOfOwner } from "../SandboxViews.js"
@@ -32,29 +32,24 @@ const attemptPart = partOf(SandboxAttempt, "a")
 
 const viewOf = (row: Readonly<Record<string, unknown>>): Effect.Effect<SandboxAttemptView, CorruptRow> =>
   Effect.gen(function* () {
-    const link = yield* linkPart(row)
-    const attempt = yield* attemptPart(row)
-    if (Option.isNone(link) || Option.isNone(attempt)) {
-      return yield* new CorruptRow({ entity: "SandboxAttempt", column: "id" })
-    }
+    const { linkedAt, relation } = yield* requiredPart(linkPart(row), "SandboxAttempt")
+    const attempt = yield* requiredPart(attemptPart(row), "SandboxAttempt")
     const { error, image, job, runtime } = yield* outcomeOf(row)
-    const { linkedAt, relation } = link.value
-    const status = attemptStatusOf(attempt.value, job, runtime)
-    return { attempt: attempt.value, relation, linkedAt, status, image, runtime, error }
+    return { attempt, relation, linkedAt, status: attemptStatusOf(attempt, job, runtime), image, runtime, error }
   })
 
 export const makeAttempts = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const rows = yield* joinedRows
+  const page = yield* joinedPage
 
   const listAttempts = (request: Page.PageRequest & typeof SandboxOfOwner.Encoded) =>
     Effect.gen(function* () {
       const target = yield* decodeFilter("listAttempts", SandboxOfOwner)(request)
       const { id, ownerUserId } = target
       const start = yield* Page.start("SandboxLifecycle.listAttempts", request)
-      const found = yield* rows(sql.unsafe(text, [id, ownerUserId, start.at, start.id, start.limit + 1]))
-      if (found.length === 0) yield* requireOwnSandbox(sql, target)
-      return Page.make(yield* Effect.forEach(found, viewOf), start, ({ attempt, linkedAt }) => [linkedAt, attempt.id])
+      const found = yield* page(sql.unsafe(text, [id, ownerUserId, start.at, start.id, start.limit + 1]), viewOf)
+      if (found.rows.length === 0) yield* requireOwnSandbox(sql, target)
+      return Page.make(found, start, ({ attempt, linkedAt }) => [linkedAt, attempt.id])
     }).pipe(traced("listAttempts", { "sandbox.id": request.id }))
 
   return { listAttempts }

@@ -36,8 +36,8 @@ export const makeTimeline = Effect.gen(function* () {
       const target = yield* decodeFilter("timeline", SandboxOfOwner)(request)
       const { id, ownerUserId } = target
       const start = yield* Page.start("SandboxLifecycle.timeline", request)
-      const found = yield* events.findAll(sql.unsafe(text, [id, ownerUserId, start.at, start.limit + 1]))
-      if (found.length === 0) yield* requireOwnSandbox(sql, target)
+      const found = yield* events.findPage(sql.unsafe(text, [id, ownerUserId, start.at, start.limit + 1]))
+      if (found.rows.length === 0) yield* requireOwnSandbox(sql, target)
       return Page.make(found, start, ({ position, subjectId }) => [position, subjectId])
     }).pipe(traced("timeline", { "sandbox.id": request.id }))
 

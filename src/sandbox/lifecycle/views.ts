@@ -14,7 +14,7 @@ import { type InvalidInput, NotFound, type PersistenceError } from "../../Errors
 import { conditionsOf, searchPattern, unionByStatus } from "../../sql/filters.js"
 import { targetOf } from "../../sql/ownerScope.js"
 import * as Page from "../../sql/page.js"
-import { CorruptRow, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
+import { CorruptRow, joinedPage, joinedRows, partColumnList, partOf } from "../../sql/rows.js"
 import { operationsOf } from "../../events/operation.js"
 import {
   AllSandboxFilter,
@@ -102,6 +102,7 @@ const viewOf = (row: Row): Effect.Effect<SandboxView, CorruptRow> =>
 export const makeViews = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   const rows = yield* joinedRows
+  const page = yield* joinedPage
   const sandboxColumns = sql.literal(partColumnList(Sandbox, "s"))
   const viewColumns = sql.literal(`${partColumnList(SandboxAttemptSummary, "a")}, ${outcomeColumns}`)
   const latestRows = sql.literal(latest)
@@ -203,10 +204,12 @@ export const makeViews = Effect.gen(function* () {
         SELECT ${sandboxColumns}, ${viewColumns}, s.view_status AS status FROM sandboxes AS s ${index} ${latestRows}
         WHERE ${sql.and([...conditions, Page.afterCursor(sql, start, "s.created_at", "s.id")])}`
     )
-    const found = rows(sql`
+    return page(
+      sql`
       ${sql.join(" UNION ALL ", false)(branches)}
-      ORDER BY "s.createdAt" DESC, "s.id" DESC LIMIT ${start.limit + 1}`)
-    return Effect.flatMap(found, Effect.forEach(viewOf))
+      ORDER BY "s.createdAt" DESC, "s.id" DESC LIMIT ${start.limit + 1}`,
+      viewOf
+    )
   }
 
   const keyOf = ({ sandbox }: SandboxView) => [sandbox.createdAt, sandbox.id] as const
@@ -215,7 +218,7 @@ export const makeViews = Effect.gen(function* () {
     list: ReturnType<typeof rangesOf>,
     start: Page.Start
   ): Effect.Effect<Page.Page<SandboxView>, SqlError.SqlError | CorruptRow> =>
-    Effect.map(viewsOf(list, start), (views) => Page.make(views, start, keyOf))
+    Effect.map(viewsOf(list, start), (found) => Page.make(found, start, keyOf))
 
   /** Reads a page of a list of all owners, which examines a limited number of rows. */
   const pageOfAll = ({ index, matching, ranges }: ReturnType<typeof rangesOfAll>, start: Page.Start) =>
@@ -224,8 +227,8 @@ export const makeViews = Effect.gen(function* () {
       const sources = ranges.map((range) => sql`FROM sandboxes AS s ${index} WHERE ${sql.and([...range, after])}`)
       const floor = matching.length === 0 ? Option.none() : yield* Page.floorOf(sql, sources, "s.created_at", "s.id")
       const examined = Page.untilFloor(sql, floor, "s.created_at", "s.id")
-      const views = yield* viewsOf({ index, ranges: ranges.map((range) => [...range, ...matching, examined]) }, start)
-      return Page.makeExamined(views, start, floor, keyOf)
+      const found = yield* viewsOf({ index, ranges: ranges.map((range) => [...range, ...matching, examined]) }, start)
+      return Page.makeExamined(found, start, floor, keyOf)
     })
 
   const none: Page.Page<SandboxView> = { items: [], nextCursor: Option.none() }
