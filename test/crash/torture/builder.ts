@@ -1,6 +1,6 @@
 /**
- * A process that runs a `BuildWorker` whose handlers take long, clean up slowly, or cannot be interrupted. It reports when each
- * begins, is interrupted and has ended.
+ * A process that runs a `BuildWorker` whose handlers take long, clean up slowly, or cannot be interrupted. Those of the job
+ * "hung" never end by themselves. It reports when each begins, is interrupted and has ended.
  *
  * `cut` disconnects it from the database, `reconnect` connects it again.
  */
@@ -30,7 +30,7 @@ export type BuilderReport =
       readonly jobId: string
       readonly token: number
       readonly at: number
-      readonly kind: "plain" | "slow to end" | "uninterruptible"
+      readonly kind: "plain" | "slow to end" | "uninterruptible" | "hung"
       /** The longest suspension of the process in the last two leases. */
       readonly stalledMs: number
     }
@@ -57,14 +57,20 @@ const unlessCut = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | Pers
   )
 
 const handler: BuildWorker.Handler<never> = ({ lease: { jobId, token } }) => {
-  const kind = random.pick(["plain", "slow to end", "uninterruptible"] as const) ?? "plain"
+  const kind =
+    jobId === "hung" ? "hung" : (random.pick(["plain", "slow to end", "uninterruptible"] as const) ?? "plain")
   const report = (type: "begun" | "interrupted" | "ended") =>
     Effect.sync(() => writeReport<BuilderReport>({ type, jobId, token, at: now(), kind, stalledMs: stalledMs() }))
   const sleep = Effect.sleep(leaseMs * (0.5 + random.below(300) / 100))
-  const work = kind === "uninterruptible" ? Effect.uninterruptible(sleep) : sleep
+  const works = {
+    plain: sleep,
+    "slow to end": sleep,
+    uninterruptible: Effect.uninterruptible(sleep),
+    hung: Effect.never
+  }
   return report("begun").pipe(
     Effect.zipRight(
-      Effect.onInterrupt(work, () =>
+      Effect.onInterrupt(works[kind], () =>
         Effect.zipRight(report("interrupted"), kind === "slow to end" ? Effect.sleep(leaseMs * 1.3) : Effect.void)
       )
     ),

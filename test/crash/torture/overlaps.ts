@@ -1,10 +1,11 @@
 /**
  * Workers are cut off from the database or suspended past their leases while their handlers work: two handlers of one job
- * never run at the same time while both consider their lease valid.
+ * never run at the same time while both consider their lease valid. A handler that hangs is interrupted at the
+ * `maxDuration` of its job.
  */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
-import { child } from "../../support/children.js"
+import { type Child, child } from "../../support/children.js"
 import type { BuilderOptions, BuilderReport } from "./builder.js"
 import type { Random } from "./random.js"
 import { type Account, newDatabase } from "./run.js"
@@ -70,18 +71,30 @@ export const compare = (works: ReadonlyArray<Work>) => {
 /** The time after which every lease of an idle process has expired. The leases use the real clock. */
 const expiry = Effect.sleep(1.5 * leaseMs)
 
-/** Two workers on six jobs. Each in turn is cut off for longer than a lease, then suspended. */
+const isHungStart = (report: BuilderReport) => report.type === "begun" && report.jobId === "hung"
+
+/** Waits until a handler of the job "hung" has been followed by another one of the same worker. Nobody is cut off. */
+const hungEnds = (builders: ReadonlyArray<{ readonly process: Child<BuilderReport> }>) =>
+  Effect.raceAll(
+    builders.map(({ process }) => {
+      const before = process.reports.filter(isHungStart).length
+      return Effect.promise(() => process.when((reports) => reports.filter(isHungStart).length >= before + 2))
+    })
+  )
+
+/** Two workers on seven jobs. Each in turn is cut off for longer than a lease, then suspended. */
 export const overlaps = (account: Account, random: Random, rounds: number) =>
   Effect.gen(function* () {
     const { filePath } = yield* newDatabase
     yield* Effect.flatMap(WorkspaceBuildJobRepo, (jobs) =>
-      Effect.forEach(["a", "b", "c", "d", "e", "f"], (id) =>
+      Effect.forEach(["a", "b", "c", "d", "e", "f", "hung"], (id) =>
         jobs.enqueue({
           id,
           registryId: "r",
           repository: "r",
           tag: "t",
           maxAttempts: 1000,
+          ...(id === "hung" ? { maxDuration: 2 * leaseMs } : {}),
           requestPayload: { source: "https://github.com/acme/app", harness: "codex" }
         })
       )
@@ -123,6 +136,8 @@ export const overlaps = (account: Account, random: Random, rounds: number) =>
       const resumedAt = begunBy(victim.reports)
       yield* Effect.promise(() => victim.when((reports) => begunBy(reports) > resumedAt))
     }
+    const isEnded = yield* Effect.timeoutOption(hungEnds(builders), "1 minute")
+    if (Option.isNone(isEnded)) account.losses.push("a handler that hangs is not interrupted at its maxDuration")
     const { overlaps: found, takeovers } = compare(
       builders.flatMap(({ process, workerId }) => worksOf(workerId, process.reports))
     )
