@@ -12,13 +12,12 @@ const slowest = [
   "crash/torture",
   "contract/oversized",
   "dashboard/browser/pages",
-  "examples/load",
   "examples/processes",
   "sandbox/lifecycle/states"
 ]
 
 /** Suites that take minutes at any useful volume. `npm run test:all` runs them, too. */
-const long = ["crash/torture", "contract/oversized", "contract/lostAnswers"]
+const long = ["crash/torture", "contract/oversized", "contract/lostAnswers", "examples/load"]
 const excluded = runsAll ? [] : long.map((path) => `test/${path}.test.ts`)
 
 const isSlow = ({ moduleId }: TestSpecification) => slowest.some((path) => moduleId.endsWith(`test/${path}.test.ts`))

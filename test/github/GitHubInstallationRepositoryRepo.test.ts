@@ -290,7 +290,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const few = yield* statements(many(1))
         expect(few.length).toBeLessThanOrEqual(8)
         expect(yield* statements(many(2000))).toEqual(few)
-        const pieces = name === "memory" ? 5 : volume(5, 2)
+        const pieces = name === "file" ? 5 : volume(5, 2)
         const count = pieces * 2000
         expect((yield* statements(many(count))).length).toBe(pieces * (few.length - 3) + 3 + pieces)
         expect(yield* sync(many(count, (index) => `r${index ^ 1}`))).toEqual({ added: 0, updated: count, removed: 0 })
@@ -496,7 +496,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         yield* installed
         const installations = yield* GitHubInstallationRepo
         const repo = yield* GitHubInstallationRepositoryRepo
-        const count = name === "memory" ? 10_000 : volume(10_000, 2000)
+        const count = name === "file" ? 10_000 : volume(10_000, 2000)
         yield* sync(many(count))
         yield* TestClock.adjust("1 second")
         yield* sync(many(300), other)

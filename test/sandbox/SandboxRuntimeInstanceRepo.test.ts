@@ -296,7 +296,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
           yield* repo.upsert({ attemptId, status: index % 5 === 0 ? "failed" : "running" })
           attemptIds.push(attemptId)
         }
-        const length = name === "memory" ? 100_000 : volume(100_000, 5000)
+        const length = name === "file" ? 100_000 : volume(100_000, 5000)
         const unknown = Array.from({ length }, (_, index) => SandboxAttemptId.make(`gone${index}`))
         const found = yield* repo.listByAttemptIds([...unknown, ...attemptIds, ...attemptIds])
         expect(new Set(found.keys())).toEqual(new Set(attemptIds))

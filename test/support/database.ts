@@ -19,6 +19,7 @@ import { directUrl } from "./sqld/direct.js"
 import { Proxy } from "./sqld/Proxy.js"
 import { createNamespace, deleteNamespace, type ServerAddress } from "./sqld/Server.js"
 import { sharedServer } from "./sqld/shared.js"
+import { runsAll } from "./volume.js"
 
 const statements = Object.values(migrations).flatMap(splitStatements)
 
@@ -180,13 +181,20 @@ export const remoteLayer = Layer.orDie(
   )
 )
 
+/**
+ * Leaves the database in memory out of the enumeration in `npm test`: its client is that of a file, and many tests use it by
+ * name.
+ */
+const enumerated = <A extends { readonly memory: unknown }>(all: A): A =>
+  Object.defineProperty(all, "memory", { enumerable: runsAll })
+
 /** All databases by name, for suites that are functions of a layer. */
-export const databaseLayers = { memory: memoryLayer, file: fileLayer, remote: remoteLayer }
+export const databaseLayers = enumerated({ memory: memoryLayer, file: fileLayer, remote: remoteLayer })
 
 /** Services over each database. */
 export const overDatabases = <A, E, R extends Database.Services>(services: Layer.Layer<A, E, R>) => {
   const over = (database: Layer.Layer<Database.Services>) => Layer.provideMerge(services, database)
-  return { memory: over(memoryLayer), file: over(fileLayer), remote: over(remoteLayer) }
+  return enumerated({ memory: over(memoryLayer), file: over(fileLayer), remote: over(remoteLayer) })
 }
 
 const run = (text: string, ...params: ReadonlyArray<unknown>) =>

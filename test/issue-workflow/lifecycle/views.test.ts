@@ -54,7 +54,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         const { list } = yield* IssueWorkflowLifecycle
         const issues = yield* IssueRepo
         const executions = yield* IssueWorkflowExecutionRepo
-        const count = name === "memory" ? 40 : volume(40, 14)
+        const count = name === "file" ? 40 : volume(40, 14)
         for (let index = 0; index < count; index++) {
           if (index % 3 === 0) yield* TestClock.adjust("1 second")
           const status = IssueWorkflowStatus.literals[index % 4] ?? "active"

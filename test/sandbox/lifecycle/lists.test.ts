@@ -223,7 +223,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
             )
           )
         )
-        for (const { attempt, job, runtime, stop } of name === "memory" ? combinations : sampled(combinations, 5)) {
+        for (const { attempt, job, runtime, stop } of name === "file" ? combinations : sampled(combinations, 5)) {
           const run = yield* make.attempt({ ownerUserId: ada, status: attempt })
           const sandbox = yield* make.sandbox({ ownerUserId: ada, latestAttemptId: run.id })
           if (job !== undefined) yield* make.buildJob({ attemptId: run.id, status: job })

@@ -26,7 +26,7 @@ import {
   success,
   tagOf
 } from "./support.js"
-import { runsAll, volume } from "../../support/volume.js"
+import { volume } from "../../support/volume.js"
 
 const { make } = Factories
 
@@ -93,7 +93,7 @@ const suite = (name: string, layer: Layer.Layer<Services>) =>
         Effect.gen(function* () {
           const { getDetail, list } = yield* SandboxLifecycle
           const stored = new Map<string, SandboxStatusView>()
-          for (const combination of name === "remote" || (name === "file" && !runsAll) ? sample : combinations) {
+          for (const combination of name === "remote" ? sample : combinations) {
             const id = yield* store(combination)
             stored.set(id, expected(combination))
             expect((yield* getDetail({ ownerUserId: ada, id })).status, JSON.stringify(combination)).toBe(
