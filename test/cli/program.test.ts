@@ -97,7 +97,7 @@ it.live("exits with 2 and one line for an unknown command or option and a refuse
       ],
       [
         ["events", "list", "bogus", "sbx_1"],
-        "<type> must be one of sandbox, attempt, job, workflow, execution",
+        "<type> must be one of sandbox, attempt, job, workflow, execution, delivery, database",
         "events list "
       ],
       [["jobs", "list", "--limit", "0"], "--limit must be a whole number from 1 to 500", "jobs list "]
