@@ -6,7 +6,7 @@
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql"
-import { Effect, Schema, type Scope } from "effect"
+import { Effect, Schema } from "effect"
 import type { PersistenceError } from "./Errors.js"
 import { Count } from "./sql/columns.js"
 import { isSqlError, persistenceErrorOf } from "./sql/engineError.js"
@@ -18,11 +18,11 @@ import { type Diagram, readDiagrams } from "./operations/diagrams.js"
 import { placeOf, readerOf, requireEngine } from "./operations/reader.js"
 import * as Restores from "./operations/restore.js"
 import {
+  collectDepths,
   collectStats,
   type Depths,
   fileSizesOf,
   type FileSizes,
-  openDepths,
   type Stats,
   tableSizesOf
 } from "./operations/stats.js"
@@ -201,15 +201,10 @@ export const optimize: Effect.Effect<void, MaintenanceRefused | PersistenceError
 export const stats: Effect.Effect<Stats, PersistenceError, SqlClient.SqlClient> = operation("stats", collectStats)
 
 /**
- * Opens a reader of the depths of the queues and the counts of sandboxes, for a program that reads them again and again.
- * Each read counts the rows of these tables in an index, for a file in a thread, which the scope ends. A read fails with
- * `PersistenceError` if the database cannot be read.
+ * Returns the depths of the queues and the numbers of sandboxes. Counts the rows of these tables in an index, for a file in a
+ * thread. Fails with `PersistenceError` if the database cannot be read.
  */
-export const depths: Effect.Effect<
-  Effect.Effect<Depths, PersistenceError>,
-  never,
-  SqlClient.SqlClient | Scope.Scope
-> = Effect.map(openDepths, (read) => operation("depths", read))
+export const depths: Effect.Effect<Depths, PersistenceError, SqlClient.SqlClient> = operation("depths", collectDepths)
 
 function operation<A, E, R>(
   method: string,

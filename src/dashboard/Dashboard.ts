@@ -78,6 +78,12 @@ export const httpApp = (
     return answer.pipe(
       Effect.catchAllCause(responseOfCause),
       Effect.map(HttpServerResponse.setHeaders(securityHeaders)),
+      // A page that sends its next request over a kept connection would keep a closing server open.
+      Effect.flatMap((response) =>
+        Effect.map(Deferred.isDone(closing), (isClosing) =>
+          isClosing ? HttpServerResponse.setHeader(response, "connection", "close") : response
+        )
+      ),
       HttpIncomingMessage.withMaxBodySize(Option.some(FileSystem.Size(maxBodyBytes)))
     )
   })

@@ -2,8 +2,7 @@
  * Statistics of the whole database, from a consistent snapshot.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
-import type { SqlError } from "@effect/sql"
-import { Clock, Duration, Effect, Option, Schema, type Scope } from "effect"
+import { Clock, Duration, Effect, Option, Schema } from "effect"
 import { WorkspaceBuildJobStatus } from "../build-job/WorkspaceBuildJob.js"
 import { GitHubWebhookDeliveryStatus } from "../github/GitHubWebhookDelivery.js"
 import type { Place } from "../libsql/registry.js"
@@ -121,29 +120,21 @@ const sandboxesText = `
   SELECT view_status AS status, count(*) AS count FROM sandboxes INDEXED BY sandboxes_view_status_created_at_idx
   WHERE archived_at IS NULL GROUP BY view_status`
 
-/** Opens a reader of the depths. The scope closes it. */
-export const openDepths: Effect.Effect<
-  Effect.Effect<Depths, SqlError.SqlError>,
-  never,
-  SqlClient.SqlClient | Scope.Scope
-> = Effect.gen(function* () {
+/** Counts the depths. */
+export const collectDepths = Effect.gen(function* () {
+  const now = yield* Clock.currentTimeMillis
   const reader = yield* readerOf(yield* SqlClient.SqlClient)
-  return Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    // An interruption would leave the snapshot open in the thread.
-    return yield* Effect.uninterruptible(
-      reader.inSnapshot(
-        Effect.gen(function* () {
-          const counts = yield* reader.all(sandboxesText)
-          return {
-            ...(yield* queuesOf(reader, now)),
-            sandboxes: Object.fromEntries(counts.map(({ count, status }) => [String(status), Number(count)]))
-          }
-        })
-      )
-    )
-  })
-})
+  return yield* reader.inSnapshot(
+    Effect.gen(function* () {
+      const counts = yield* reader.all(sandboxesText)
+      const depths: Depths = {
+        ...(yield* queuesOf(reader, now)),
+        sandboxes: Object.fromEntries(counts.map(({ count, status }) => [String(status), Number(count)]))
+      }
+      return depths
+    })
+  )
+}).pipe(Effect.scoped)
 
 const freeBytes = (reader: Reader) =>
   Effect.map(

@@ -12,9 +12,9 @@ const insert = (id: string) =>
   )
 
 for (const [name, layer] of Object.entries({ file: fileLayer, memory: memoryLayer })) {
-  it.scopedLive(`depths (${name}) contain each commit, also after a read was interrupted`, () =>
+  it.live(`depths (${name}) contain each commit, also after a read was interrupted`, () =>
     Effect.gen(function* () {
-      const read = yield* Maintenance.depths
+      const read = Maintenance.depths
       expect(yield* read).toMatchObject({
         queue: { due: 0, byStatus: { queued: 0 } },
         inbox: { due: 0, byStatus: { received: 0 } },

@@ -61,16 +61,14 @@ const countsOf = <S extends string>(none: Readonly<Record<S, number>>, counts: R
 const oldestOf = ({ oldestQueuedAge }: Maintenance.QueueDepth, now: number) =>
   Option.getOrUndefined(Option.map(oldestQueuedAge, (age) => new Date(now - Duration.toMillis(age)).toISOString()))
 
-type Depths = Effect.Effect.Success<typeof Maintenance.depths>
-
-const overviewOf = (depths: Depths) => (minutes: number) =>
+const overviewOf = (minutes: number) =>
   Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     const jobs = yield* WorkspaceBuildJobRepo
     const deliveries = yield* GitHubWebhookDeliveryRepo
     const journal = yield* ControlPlaneEvents
     const { end, epoch } = yield* journal.journal
-    const { inbox, queue, sandboxes } = yield* depths
+    const { inbox, queue, sandboxes } = yield* Maintenance.depths
     const running = yield* jobs.list({ statuses: ["running"], limit: 500 })
     const processing = yield* deliveries.listSummaries({ statuses: ["processing"], limit: 500 })
     const intervalMs = Math.max(1000, Math.round((minutes * 60_000) / intervals))
@@ -118,8 +116,8 @@ export const placeOf = (
 }
 
 export const overviewLive = HttpApiBuilder.group(DashboardApi, "overview", (handlers) =>
-  Effect.map(Maintenance.depths, (depths) => {
-    const overview = pacedBy(keptOverviews, overviewOf(depths))
+  Effect.sync(() => {
+    const overview = pacedBy(keptOverviews, overviewOf)
     return handlers
       .handle("get", ({ urlParams: { minutes = 60 } }) =>
         Effect.map(overview(Option.getOrElse(decodeMinutes(minutes), () => 60)), ({ staleFor, value }) =>

@@ -188,7 +188,8 @@ describe.skipIf(browserPath === undefined)("use of the Dashboard", () => {
     await page.getByText("Read-only", { exact: true }).waitFor()
     await page.getByText("This Dashboard does not show documents").waitFor()
     expect(await page.getByRole("button", { name: "Redrive" }).count()).toBe(0)
-    // The page follows the live stream, and connects again when it ends.
+    // The overview reads for a while. It follows the live stream, and connects again when that ends.
+    await page.goto(readOnly.url)
     await page.getByText("Live", { exact: true }).waitFor()
     await readOnly.close()
     await context.close()
