@@ -14,7 +14,6 @@ import {
   building,
   claim,
   eve,
-  expectOwnedList,
   launch,
   layers,
   pages,
@@ -24,6 +23,7 @@ import {
   success,
   tagOf
 } from "./support.js"
+import { expectOwnedList } from "./ownedLists.js"
 import { sampled } from "../../support/volume.js"
 
 const { make } = Factories

@@ -3,22 +3,13 @@
  * stored rows.
  */
 import type { SqlClient } from "@effect/sql"
-import { expect } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
 import type { ClaimedJob, Lease } from "../../../src/build-job/WorkspaceBuildJob.js"
 import { WorkspaceBuildJobRepo } from "../../../src/build-job/WorkspaceBuildJobRepo.js"
 import type { SandboxId } from "../../../src/sandbox/Sandbox.js"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import type { Launch, LaunchSandbox } from "../../../src/sandbox/SandboxViews.js"
-import {
-  ada,
-  eve,
-  services as domainServices,
-  type Services as DomainServices,
-  shell,
-  specification,
-  tagOf
-} from "../support.js"
+import { ada, services as domainServices, type Services as DomainServices, shell, specification } from "../support.js"
 import { overDatabases } from "../../support/database.js"
 import { refusalOf } from "../../support/refusals.js"
 
@@ -170,25 +161,3 @@ export const forged = ({ job }: Pick<Launch, "job">): Lease => ({ jobId: job.id,
 
 export const millis = (instant: Option.Option<{ readonly epochMillis: number }>) =>
   Option.getOrNull(instant)?.epochMillis ?? null
-
-/** Expects that a paged list of one sandbox reports other owners and missing ids as `NotFound`, and checks its page fields. */
-export const expectOwnedList = <A, E extends { readonly _tag: string }>(
-  list: (request: {
-    readonly ownerUserId: string
-    readonly id: string
-    readonly cursor?: string
-    readonly limit?: number
-  }) => Effect.Effect<A, E>
-) =>
-  Effect.gen(function* () {
-    const { id } = (yield* launch()).sandbox
-    for (const request of [
-      { ownerUserId: eve, id },
-      { ownerUserId: ada, id: "gone" }
-    ]) {
-      const missing = { _tag: "NotFound", entity: "Sandbox", id: request.id }
-      expect(yield* refusalOf(list(request))).toMatchObject(missing)
-    }
-    expect(yield* tagOf(list({ ownerUserId: ada, id, cursor: "?" }))).toBe("InvalidInput")
-    expect(yield* tagOf(list({ ownerUserId: ada, id, limit: 0 }))).toBe("InvalidInput")
-  })

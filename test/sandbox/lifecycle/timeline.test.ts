@@ -2,19 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, type Layer, Option, TestClock } from "effect"
 import { SandboxLifecycle } from "../../../src/sandbox/SandboxLifecycle.js"
 import { planIssues } from "../../support/plans.js"
-import {
-  ada,
-  building,
-  claim,
-  expectOwnedList,
-  failed,
-  launch,
-  layers,
-  pages,
-  ready,
-  type Services,
-  success
-} from "./support.js"
+import { ada, building, claim, failed, launch, layers, pages, ready, type Services, success } from "./support.js"
+import { expectOwnedList } from "./ownedLists.js"
 
 /** The contract of `timeline`. */
 const suite = (name: string, layer: Layer.Layer<Services>) =>
