@@ -2,7 +2,7 @@
  * The interface of `@libsql/client`, and the conversions of its statements and results.
  */
 import type { LibsqlClient } from "@effect/sql-libsql"
-import type { Result, Row } from "./Connection.js"
+import type { Result, Row } from "./prepared.js"
 import { DriverError } from "./DriverError.js"
 
 /** The client interface that `@effect/sql-libsql` accepts. */

@@ -10,10 +10,9 @@ import AsyncDatabase from "libsql/promise"
 import { pathToFileURL } from "node:url"
 import { DriverError, isBusy } from "./DriverError.js"
 import { kept } from "./keptConnections.js"
-import { type PageRows, readPage } from "./pageRows.js"
-import { objectsOf, rowOf } from "./shape.js"
-import { inspectStatement, type StatementText } from "./sqlText.js"
-import { type NativeValue, toNative } from "./values.js"
+import { requireParameters } from "./inspect.js"
+import { type Prepared, prepare, type Reads, type Result, type Row, runPrepared } from "./prepared.js"
+import { toNative } from "./values.js"
 
 export interface ConnectionOptions {
   /** A file path, or `:memory:`. */
@@ -22,39 +21,9 @@ export interface ConnectionOptions {
   readonly synchronous: "full" | "normal"
 }
 
-/** A row as the binding returns it: a plain object, columns by name. */
-export type Row = Record<string, unknown>
-
-export interface Result {
-  readonly columns: () => ReadonlyArray<string>
-  readonly rows: Array<Row>
-  /** The rows as arrays, in the order of the columns. */
-  readonly values: () => Array<Array<unknown>>
-  readonly rowsAffected: number
-  readonly lastInsertRowid: bigint | undefined
-  /** True if the rows of a page were so long that the page ended early: see `PageRows`. */
-  readonly isCut?: boolean
-}
-
-/**
- * The rows that a caller reads. `first` permits to drop all rows but the first, `page` those after the page that
- * `readPage` returns.
- */
-export type Reads = "all" | "first" | "page"
-
-interface Prepared {
-  readonly statement: Database.Statement
-  readonly returnsRows: boolean
-  readonly changesRows: boolean
-  /** Makes a row from an array of values; `undefined` when the binding makes the rows. */
-  readonly toRow: ((values: ReadonlyArray<unknown>) => object) | undefined
-}
-
 // Large enough for the statements of all services. The limit bounds memory in a program that builds SQL text
 // dynamically.
 const statementCacheSize = 512
-
-const nothing = () => []
 
 /** Hooks of the client that owns a connection. A hook that throws fails the call. */
 export interface ConnectionHooks {
@@ -250,118 +219,9 @@ export class Connection {
   }
 }
 
-/** Checks the number of values. The binding would reuse values of an earlier execution, and drop surplus ones. */
-export const requireParameters = (sql: string, count: number): void => {
-  const { placeholders } = inspect(sql)
-  if (count !== placeholders) {
-    throw new DriverError(
-      "SEALANT_STATEMENT",
-      `the statement has ${placeholders} parameters, but ${count} values were passed`
-    )
-  }
-}
-
-/**
- * Inspects a statement of a transaction. Throws if the text is several statements, or one that cannot run in a
- * transaction.
- */
-export const requireInTransaction = (sql: string): StatementText => {
-  const text = inspect(sql)
-  if (!text.single || text.kind === "boundary" || text.kind === "alone") {
-    throw new DriverError(
-      "SEALANT_STATEMENT",
-      "a transaction accepts one statement at a time, and no BEGIN, COMMIT, END, ROLLBACK, PRAGMA, VACUUM, ATTACH or DETACH"
-    )
-  }
-  return text
-}
-
-/** Builds the error for a text that is not exactly one statement. */
-export const notOneStatement = () =>
-  new DriverError("SEALANT_STATEMENT", "the text must hold one statement; the engine would drop all but the first")
-
-const prepare = (database: Database.Database, sql: string): Prepared => {
-  const statement = database.prepare(sql)
-  const returnsRows = statement.reader
-  const changesRows = inspect(sql).kind === "write"
-  const toRow = returnsRows ? rowMaker(statement, changesRows ? resultList(sql) : sql) : undefined
-  if (toRow !== undefined) statement.raw()
-  return { statement, returnsRows, toRow, changesRows }
-}
-
-/** Returns the part of a write that contains its result columns: the rest may select `*` or multiply. */
-const resultList = (sql: string): string => {
-  const list = sql.slice(sql.toUpperCase().lastIndexOf("RETURNING"))
-  return list.includes("'") ? sql : list
-}
-
-/** `results` is a part of the text that contains the result columns. */
-const rowMaker = (statement: Database.Statement, results: string): Prepared["toRow"] => {
-  const names = columnsOf(statement)
-  if (new Set(names).size < names.length) return (values) => rowOf(columnsOf(statement), values)
-  // The columns of `*` may change while the statement is cached, so the binding reads their names each time.
-  return results.includes("*") ? undefined : objectsOf(names)
-}
-
-const columnsOf = (statement: Database.Statement): Array<string> => statement.columns().map((column) => column.name)
-
-const runPrepared = (
-  database: Database.Database,
-  { changesRows, returnsRows, statement, toRow }: Prepared,
-  values: Array<NativeValue>,
-  reads: Reads
-): Result => {
-  if (!returnsRows) {
-    const { changes, lastInsertRowid } = statement.run(values)
-    return {
-      columns: nothing,
-      rows: [],
-      values: nothing,
-      rowsAffected: changes,
-      lastInsertRowid: BigInt(lastInsertRowid)
-    }
-  }
-  const columns = () => columnsOf(statement)
-  if (toRow !== undefined) {
-    const { isCut, rows } = arraysOf(database, statement, values, reads)
-    return {
-      columns,
-      rowsAffected: changesRows ? rows.length : 0,
-      lastInsertRowid: undefined,
-      isCut,
-      rows: rows.map((array) => toRow(array) as Row),
-      values: () => rows
-    }
-  }
-  const rows = statement.all(values) as Array<Row>
-  const inOrder = () => {
-    const names = columns()
-    return rows.map((row) => names.map((name) => row[name]))
-  }
-  const rowsAffected = changesRows ? rows.length : 0
-  return { columns, rowsAffected, lastInsertRowid: undefined, rows, values: inOrder }
-}
-
-/**
- * Runs a statement in raw mode. `.run()` leaves a RETURNING statement open. `.get()` resets it, but adds a key to its
- * row unless the row is an array.
- */
-const arraysOf = (
-  database: Database.Database,
-  statement: Database.Statement,
-  values: Array<NativeValue>,
-  reads: Reads
-): PageRows => {
-  if (reads === "page") return readPage(database, statement, values)
-  const rows = reads === "first" ? firstRow(statement.get(values)) : statement.all(values)
-  return { rows: rows as Array<Array<unknown>>, isCut: false }
-}
-
 /** Runs text in a thread of the binding, whose two interfaces share their connections. Rejects with the engine's error. */
 const execInThread = (database: Database.Database, sql: string): Promise<void> =>
   AsyncDatabase.prototype.exec.call(database, sql)
-
-const firstRow = (row: unknown): Array<unknown> => (row === undefined ? [] : [row])
 
 const openVerified = (options: ConnectionOptions): Database.Database => {
   const database = openDatabase(options)
@@ -427,15 +287,3 @@ const pragmasOf = ({
 
 const readPragma = (database: Database.Database, pragma: string): unknown =>
   Object.values((database.prepare(`PRAGMA ${pragma}`).all() as Array<Row>)[0] ?? {})[0]
-
-const inspected = new Map<string, StatementText>()
-
-/** Inspects the text of a statement, and caches the result. */
-export const inspect = (sql: string): StatementText => {
-  const known = inspected.get(sql)
-  if (known !== undefined) return known
-  const text = inspectStatement(sql)
-  if (inspected.size >= 2 * statementCacheSize) inspected.clear()
-  inspected.set(sql, text)
-  return text
-}

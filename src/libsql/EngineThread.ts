@@ -14,7 +14,7 @@
 import { createRequire } from "node:module"
 import { pathToFileURL } from "node:url"
 import { Worker } from "node:worker_threads"
-import type { Row } from "./Connection.js"
+import type { Row } from "./prepared.js"
 import { DriverError } from "./DriverError.js"
 
 // The program is text, because the modules of this package are TypeScript in tests and JavaScript in a build.

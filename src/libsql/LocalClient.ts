@@ -10,15 +10,9 @@
 import { monotonicMs, pause } from "./backoff.js"
 import { Changes, noOtherWriters } from "./Changes.js"
 import { type Client, type InStatement, type ResultSet, statementOf, toResultSet } from "./Client.js"
-import {
-  Connection,
-  copyUp,
-  inspect,
-  notOneStatement,
-  type Reads,
-  requireInTransaction,
-  type Result
-} from "./Connection.js"
+import { Connection, copyUp } from "./Connection.js"
+import { inspect, notOneStatement, requireInTransaction } from "./inspect.js"
+import type { Reads, Result } from "./prepared.js"
 import { DriverError, isBusy } from "./DriverError.js"
 import type { Place, Statement } from "./registry.js"
 import type { Answer, Driver } from "./SqlClient.js"

@@ -21,7 +21,7 @@ import {
 } from "@libsql/hrana-client"
 import { monotonicMs, pause } from "./backoff.js"
 import { BatchFailure } from "./BatchFailure.js"
-import type { Result } from "./Connection.js"
+import type { Result } from "./prepared.js"
 import { DriverError, isBusy } from "./DriverError.js"
 import { busyWaits, commitBatchSize, transactionMillis } from "./metrics.js"
 import { isParseError, isTurnedAway, remoteError } from "./remoteError.js"

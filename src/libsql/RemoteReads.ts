@@ -5,7 +5,7 @@
  * discarded, and its read repeated on the primary.
  */
 import type { HttpStream, RowsResult } from "@libsql/hrana-client"
-import type { Result } from "./Connection.js"
+import type { Result } from "./prepared.js"
 import { DriverError } from "./DriverError.js"
 import { isUnanswered } from "./remoteError.js"
 import { resultOf, type Sendable, toStmt } from "./remoteStatement.js"

@@ -6,7 +6,8 @@
  * itself. So a failure that may have ended the transaction ends it here, too. After a refused statement, a probe
  * checks that the transaction is still open before anything else is sent.
  */
-import { requireInTransaction, type Result } from "./Connection.js"
+import { requireInTransaction } from "./inspect.js"
+import type { Result } from "./prepared.js"
 import { DriverError } from "./DriverError.js"
 import { isParseError, leavesTransaction, remoteError } from "./remoteError.js"
 import { execute, executeAll, type Interactive, sendable } from "./remoteStatement.js"

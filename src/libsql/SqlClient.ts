@@ -17,7 +17,7 @@ import { Context, Effect, Exit, identity, Layer, Option, Stream } from "effect"
 import { globalValue } from "effect/GlobalValue"
 import { type Client, toResultSet } from "./Client.js"
 import type { Changes } from "./Changes.js"
-import type { Reads, Result } from "./Connection.js"
+import type { Reads, Result } from "./prepared.js"
 import { type ClientInternals, type FoundRows, type Place, register, type Statement } from "./registry.js"
 
 /** One level of a transaction: the outermost, or a savepoint in the level above. */

@@ -7,7 +7,8 @@
  */
 import { monotonicMs, pause } from "./backoff.js"
 import { BatchFailure, isBatchFailure } from "./BatchFailure.js"
-import type { Connection, Reads, Result } from "./Connection.js"
+import type { Connection } from "./Connection.js"
+import type { Reads, Result } from "./prepared.js"
 import { busyWaits, commitBatchSize, transactionMillis } from "./metrics.js"
 import type { Statement } from "./registry.js"
 import type { Later } from "./SqlClient.js"

@@ -5,7 +5,7 @@ import type { SqlError } from "@effect/sql"
 import type { Effect } from "effect"
 import { globalValue } from "effect/GlobalValue"
 import type { Changes } from "./Changes.js"
-import type { Row } from "./Connection.js"
+import type { Row } from "./prepared.js"
 
 /** One of several statements that run together. */
 export interface Statement {

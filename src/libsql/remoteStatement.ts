@@ -3,7 +3,8 @@
  */
 import type { createClient, ResultSet } from "@libsql/client/http"
 import { type RowsResult, Stmt } from "@libsql/hrana-client"
-import { inspect, notOneStatement, requireParameters, type Result } from "./Connection.js"
+import { inspect, notOneStatement, requireParameters } from "./inspect.js"
+import type { Result } from "./prepared.js"
 import { BatchFailure } from "./BatchFailure.js"
 import { codeOf, DriverError } from "./DriverError.js"
 import type { Statement } from "./registry.js"

@@ -9,7 +9,7 @@
 import type { SqlError } from "@effect/sql"
 import { Array, Effect } from "effect"
 import { isUtf8 } from "node:buffer"
-import type { Row } from "../libsql/Connection.js"
+import type { Row } from "../libsql/prepared.js"
 import { quotedName } from "../libsql/sqlText.js"
 import type { Reader } from "./reader.js"
 
