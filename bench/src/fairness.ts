@@ -7,7 +7,7 @@ import { type BatchContestant, checked, type Durability, type OpenOptions } from
 import { openOurs } from "./contestants/ours.js"
 import { openRaw, openRawClaimingOnce } from "./contestants/raw.js"
 import { newRequests } from "./jobs.js"
-import type { Plan } from "./measure.js"
+import type { Entry, Plan } from "./measure.js"
 import { addOwnedJobs, createFile, pauseOwner } from "./seed.js"
 
 const batchSize = 50
@@ -59,55 +59,48 @@ export const blockedClaims = (plan: Plan) =>
     plan
   )
 
-/** An operation is a batch: one transaction. */
-export const enqueueBatches = (durability: Durability) => (plan: Plan) => {
-  const contender = (name: string, open: (options: OpenOptions) => Promise<BatchContestant>): Contender => ({
+type OpenBatch = (options: OpenOptions) => Promise<BatchContestant>
+
+/** Builds contenders on a file with 1,000 due jobs, whose operations are batches. */
+const batching =
+  (durability: Durability, entryOf: (contestant: BatchContestant) => Omit<Entry, "name">) =>
+  (name: string, open: OpenBatch): Contender => ({
     name,
     open: async (directory, index) => {
       const options = { file: join(directory, `${index}.sqlite`), durability }
       createFile(options.file, "sealant", due)
       const contestant = await checked(await open(options), options)
-      return {
-        entry: {
-          prepare: (operations) => {
-            const requests = newRequests(operations * batchSize)
-            return { run: () => contestant.enqueueBatch(requests, batchSize) }
-          }
-        },
-        close: contestant.close
-      }
+      return { entry: entryOf(contestant), close: contestant.close }
     }
   })
+
+/** An operation is a batch: one transaction. */
+export const enqueueBatches = (durability: Durability) => (plan: Plan) => {
+  const contender = batching(durability, (contestant) => ({
+    prepare: (operations) => {
+      const requests = newRequests(operations * batchSize)
+      return { run: () => contestant.enqueueBatch(requests, batchSize) }
+    }
+  }))
   return compare([contender("ours", openOurs), contender("raw binding", openRaw)], plan)
 }
 
 /** An operation is a batch: a transaction for the claims, and one for the ends. */
 export const batches = (durability: Durability) => (plan: Plan) => {
-  const contender = (name: string, open: (options: OpenOptions) => Promise<BatchContestant>): Contender => ({
-    name,
-    open: async (directory, index) => {
-      const options = { file: join(directory, `${index}.sqlite`), durability }
-      createFile(options.file, "sealant", due)
-      const contestant = await checked(await open(options), options)
+  const contender = batching(durability, (contestant) => ({
+    prepare: (operations) => {
+      const jobs = operations * batchSize
+      contestant.feed(jobs)
+      const before = contestant.done()
       return {
-        entry: {
-          prepare: (operations) => {
-            const jobs = operations * batchSize
-            contestant.feed(jobs)
-            const before = contestant.done()
-            return {
-              run: () => contestant.batch(jobs, batchSize),
-              check: () => {
-                const done = contestant.done() - before
-                if (done !== jobs) throw new Error(`${done} of ${jobs} jobs are done`)
-              }
-            }
-          }
-        },
-        close: contestant.close
+        run: () => contestant.batch(jobs, batchSize),
+        check: () => {
+          const done = contestant.done() - before
+          if (done !== jobs) throw new Error(`${done} of ${jobs} jobs are done`)
+        }
       }
     }
-  })
+  }))
   return compare(
     [
       contender("ours", openOurs),
