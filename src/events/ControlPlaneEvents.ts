@@ -34,7 +34,8 @@ import { isSqlError, persistenceErrorOf } from "../sql/engineError.js"
 import { pages } from "../sql/paging.js"
 import { operations } from "../sql/operations.js"
 import { columnList, joinedRows, rowsOf } from "../sql/rows.js"
-import { appendBackup } from "./adminEvents.js"
+import { writeAll } from "../sql/writeAll.js"
+import { backedUp } from "./adminEvents.js"
 import { makeConsume } from "./consume.js"
 import { CurrentActor } from "./CurrentActor.js"
 import { type JournalListMethods, makeJournalLists } from "./journalLists.js"
@@ -284,7 +285,7 @@ const make = Effect.gen(function* () {
     recordBackup: (backup) =>
       Effect.gen(function* () {
         const made = yield* decodeInput("recordBackup", RecordBackup)(backup)
-        yield* appendBackup(sql, made, yield* Clock.currentTimeMillis)
+        yield* writeAll(sql, [yield* backedUp(made, yield* Clock.currentTimeMillis)])
       }).pipe(traced("recordBackup")),
 
     consume: makeConsume({ sql, consumers, consumerColumns, state, nextEvents, acknowledge })

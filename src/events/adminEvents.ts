@@ -1,8 +1,8 @@
 /**
  * Writes the events of the journal about deliveries and the database (`control_plane_admin_events`).
  */
-import type { SqlClient, SqlError } from "@effect/sql"
 import { Effect, Option } from "effect"
+import type { Write } from "../sql/writeAll.js"
 import { CurrentActor } from "./CurrentActor.js"
 
 // `about` returns the subject with its states and the payload, or no row for no event.
@@ -27,25 +27,20 @@ const backupText = appendText(`
     SELECT 'database' AS subject_type, 'database' AS subject_id, NULL AS from_state, NULL AS to_state,
       json_object('file', ?5, 'bytes', ?6) AS payload`)
 
-const append = (
-  sql: SqlClient.SqlClient,
+const write = (
   text: string,
   eventType: string,
   now: number,
   values: ReadonlyArray<string | number>
-): Effect.Effect<void, SqlError.SqlError> =>
-  Effect.flatMap(CurrentActor, (current) => {
+): Effect.Effect<Write> =>
+  Effect.map(CurrentActor, (current) => {
     const { id = null, type } = Option.getOrElse(current, () => ({ type: "system" as const, id: undefined }))
-    return Effect.asVoid(sql.unsafe(text, [eventType, type, id, now, ...values]))
+    return { sql: text, values: [eventType, type, id, now, ...values] }
   })
 
-/** Appends the event of a redelivery. Call it before the change and in its transaction: the event has the state before. */
-export const appendRedelivery = (sql: SqlClient.SqlClient, id: string, now: number) =>
-  append(sql, redeliverText, "redeliver", now, [id])
+/** Builds the write of the event of a redelivery. It goes before the change in a batch: the event has the state before. */
+export const redelivered = (id: string, now: number) => write(redeliverText, "redeliver", now, [id])
 
-/** Appends the event of a backup. */
-export const appendBackup = (
-  sql: SqlClient.SqlClient,
-  { bytes, file }: { readonly file: string; readonly bytes: number },
-  now: number
-) => append(sql, backupText, "backup", now, [file, bytes])
+/** Builds the write of the event of a backup. */
+export const backedUp = ({ bytes, file }: { readonly file: string; readonly bytes: number }, now: number) =>
+  write(backupText, "backup", now, [file, bytes])

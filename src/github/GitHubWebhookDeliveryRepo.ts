@@ -22,7 +22,7 @@ import type { Statement } from "@effect/sql"
 import { Clock, Context, Effect, Layer, Option, Schema, type Stream } from "effect"
 import { AlreadyExists, InvalidInput } from "../Errors.js"
 import type { InvalidTransition, LeaseLost, NotFound, PersistenceError } from "../Errors.js"
-import { appendRedelivery } from "../events/adminEvents.js"
+import { redelivered } from "../events/adminEvents.js"
 import type { ClaimRequest, LeaseMethods } from "../leasing/LeaseMethods.js"
 import { makeClaimInTurn } from "../leasing/claimInTurn.js"
 import { leasesOn } from "../leasing/leases.js"
@@ -31,7 +31,8 @@ import { conditionsOf } from "../sql/filters.js"
 import { idOrNew } from "../sql/ids.js"
 import { annotated, operations } from "../sql/operations.js"
 import * as Page from "../sql/page.js"
-import { columnList, rowsOf } from "../sql/rows.js"
+import { columnList, rowReader, rowsOf } from "../sql/rows.js"
+import { toWrite, writeAll } from "../sql/writeAll.js"
 import { deliveriesClaimed, deliveriesRetried } from "./deliveryMetrics.js"
 import { type DeliveryListMethods, makeDeliveryLists } from "./deliveryLists.js"
 import { isNext } from "./deliveryOrder.js"
@@ -164,6 +165,8 @@ const texts = leaseTexts(table, columnList(GitHubWebhookDelivery))
 
 const claimText = texts.claimWhere(isNext)
 
+const readDelivery = rowReader(GitHubWebhookDelivery)
+
 const processedText = texts.underLease(
   "status = 'processed', lease_outcome = 'processed', lease_expires_at = NULL, processed_at = ?1, error_message = NULL"
 )
@@ -240,14 +243,14 @@ const make = Effect.gen(function* () {
   const byDeliveryId = (deliveryId: string) =>
     deliveries.findOne(sql`SELECT ${columns} FROM github_webhook_deliveries WHERE delivery_id = ${deliveryId}`)
 
-  /** Receives an ended delivery again, with all attempts. */
+  /** The statement that receives an ended delivery again, with all attempts. */
   const receiveAgain = (condition: Statement.Fragment, now: number) =>
-    deliveries.findOne(sql`
+    sql`
       UPDATE github_webhook_deliveries SET
         status = 'received', attempt_count = 0, available_at = ${now}, claimed_at = NULL, worker_id = NULL,
         processed_at = NULL, error_message = NULL, updated_at = ${now}
       WHERE ${condition}
-      RETURNING ${columns}`)
+      RETURNING ${columns}`
 
   const insert = (request: Recorded, payload: string | null) =>
     Effect.gen(function* () {
@@ -263,7 +266,7 @@ const make = Effect.gen(function* () {
         RETURNING ${columns}`)
       if (Option.isSome(inserted)) return { delivery: inserted.value, created: true }
 
-      const again = yield* receiveAgain(sql`delivery_id = ${deliveryId} AND status = 'failed'`, now)
+      const again = yield* deliveries.findOne(receiveAgain(sql`delivery_id = ${deliveryId} AND status = 'failed'`, now))
       const first = Option.isSome(again) ? again : yield* byDeliveryId(deliveryId)
       return Option.isSome(first)
         ? { delivery: first.value, created: false }
@@ -334,14 +337,12 @@ const make = Effect.gen(function* () {
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
         // Not from `processing`: processing → received is a retry or a release under the lease.
-        const received = yield* sql.withTransaction(
-          Effect.zipRight(
-            appendRedelivery(sql, id, now),
-            receiveAgain(sql`id = ${id} AND status IN ('processed', 'failed', 'ignored')`, now)
-          )
-        )
-        return Option.isSome(received)
-          ? received.value
+        const [, [received] = []] = yield* writeAll(sql, [
+          yield* redelivered(id, now),
+          toWrite(receiveAgain(sql`id = ${id} AND status IN ('processed', 'failed', 'ignored')`, now))
+        ])
+        return received !== undefined
+          ? yield* readDelivery(received)
           : yield* Effect.flatMap(getById(id), orInvalidTransition(id, "received"))
       }).pipe(traced("redeliver", { "delivery.id": id })),
 

@@ -22,27 +22,32 @@ const writing = Effect.gen(function* () {
   return WebhookOutcome.processed
 })
 
-it.effect("a delivery is a claim and an end, and a transaction if its handler runs statements", () =>
-  onServer((peer) =>
-    Effect.gen(function* () {
-      const { process } = yield* WebhookInbox
-      const users = yield* UserRepo
-      const requests = <E>(id: string, handler: Effect.Effect<WebhookOutcome, E, UserRepo>) =>
-        Effect.gen(function* () {
-          yield* receive(id)
-          const counted = yield* requestsOf(
-            peer,
-            process(worker, () => Effect.provideService(handler, UserRepo, users))
-          )
-          return `${counted} requests, ${(yield* stored(id)).status}`
-        })
-      // The first request of a client asks for the version of the protocol, too.
-      yield* requests("first", Effect.succeed(WebhookOutcome.processed))
-      expect(yield* requests("one", Effect.succeed(WebhookOutcome.processed))).toBe("2 requests, processed")
-      expect(yield* requests("two", Effect.succeed(WebhookOutcome.ignored("not a push")))).toBe("2 requests, ignored")
-      expect(yield* requests("three", writing)).toBe("4 requests, processed")
-    })
-  )
+it.effect(
+  "a delivery is a claim and an end, and a transaction if its handler runs statements; a redelivery is one request",
+  () =>
+    onServer((peer) =>
+      Effect.gen(function* () {
+        const { process } = yield* WebhookInbox
+        const users = yield* UserRepo
+        const requests = <E>(id: string, handler: Effect.Effect<WebhookOutcome, E, UserRepo>) =>
+          Effect.gen(function* () {
+            yield* receive(id)
+            const counted = yield* requestsOf(
+              peer,
+              process(worker, () => Effect.provideService(handler, UserRepo, users))
+            )
+            return `${counted} requests, ${(yield* stored(id)).status}`
+          })
+        // The first request of a client asks for the version of the protocol, too.
+        yield* requests("first", Effect.succeed(WebhookOutcome.processed))
+        expect(yield* requests("one", Effect.succeed(WebhookOutcome.processed))).toBe("2 requests, processed")
+        expect(yield* requests("two", Effect.succeed(WebhookOutcome.ignored("not a push")))).toBe("2 requests, ignored")
+        expect(yield* requests("three", writing)).toBe("4 requests, processed")
+        const inbox = yield* GitHubWebhookDeliveryRepo
+        const { id } = yield* stored("one")
+        expect(yield* requestsOf(peer, inbox.redeliver(id))).toBe(1)
+      })
+    )
 )
 
 it.effect("a delivery whose handler runs no statement does not end under the lease of another worker", () =>

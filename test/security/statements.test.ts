@@ -34,7 +34,6 @@ const reviewed = {
     "sql/page.ts: floorOf(id)",
     "sql/page.ts: untilFloor(atColumn)",
     "sql/page.ts: untilFloor(idColumn)",
-    "events/adminEvents.ts: append(text)",
     "sandbox/lifecycle/supervise.ts: inState(alias)",
     "sandbox/lifecycle/supervise.ts: inState(due)",
     "sandbox/lifecycle/supervise.ts: inState(key)",
