@@ -30,45 +30,42 @@ interface Kept<A> {
 export const paced = <A, E, R>(
   read: Effect.Effect<A, E, R>,
   atLeast: Duration.DurationInput = 0
-): Effect.Effect<Effect.Effect<Paced<A>, E, R | SqlClient.SqlClient>> =>
-  Effect.map(Effect.makeSemaphore(1), (one) => {
-    let kept: Kept<A> | undefined
+): Effect.Effect<Paced<A>, E, R | SqlClient.SqlClient> => {
+  let kept: Kept<A> | undefined
 
-    const readAgain = Effect.gen(function* () {
-      const start = yield* Clock.currentTimeMillis
-      // Before the read, so that a commit during it counts as later.
-      const version = yield* Database.version
-      const value = yield* read
-      const end = yield* Clock.currentTimeMillis
-      kept = { value, version, until: end + Math.max((end - start) * pausePerRead, Duration.toMillis(atLeast)) }
-      return { value }
-    })
-
-    return one.withPermits(1)(
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        if (kept === undefined || now >= kept.until) return yield* readAgain
-        const { until, value, version } = kept
-        return version === (yield* Database.version) ? { value } : { value, staleFor: until - now }
-      })
-    )
+  const readAgain = Effect.gen(function* () {
+    const start = yield* Clock.currentTimeMillis
+    // Before the read, so that a commit during it counts as later.
+    const version = yield* Database.version
+    const value = yield* read
+    const end = yield* Clock.currentTimeMillis
+    kept = { value, version, until: end + Math.max((end - start) * pausePerRead, Duration.toMillis(atLeast)) }
+    return { value }
   })
+
+  return Effect.unsafeMakeSemaphore(1).withPermits(1)(
+    Effect.gen(function* () {
+      const now = yield* Clock.currentTimeMillis
+      if (kept === undefined || now >= kept.until) return yield* readAgain
+      const { until, value, version } = kept
+      return version === (yield* Database.version) ? { value } : { value, staleFor: until - now }
+    })
+  )
+}
 
 /** Builds the paced effects of several requests. Keeps those of the latest `most` requests. */
 export const pacedBy = <K, A, E, R>(
   most: number,
   read: (key: K) => Effect.Effect<A, E, R>
 ): ((key: K) => Effect.Effect<Paced<A>, E, R | SqlClient.SqlClient>) => {
-  const all = new Map<K, Effect.Effect<Effect.Effect<Paced<A>, E, R | SqlClient.SqlClient>>>()
+  const all = new Map<K, Effect.Effect<Paced<A>, E, R | SqlClient.SqlClient>>()
   return (key) =>
-    Effect.flatten(
-      Effect.suspend(() => {
-        const found = all.get(key) ?? Effect.runSync(Effect.cached(paced(read(key))))
-        all.delete(key)
-        all.set(key, found)
-        const [oldest] = all.keys()
-        if (all.size > most && oldest !== undefined) all.delete(oldest)
-        return found
-      })
-    )
+    Effect.suspend(() => {
+      const found = all.get(key) ?? paced(read(key))
+      all.delete(key)
+      all.set(key, found)
+      const [oldest] = all.keys()
+      if (all.size > most && oldest !== undefined) all.delete(oldest)
+      return found
+    })
 }

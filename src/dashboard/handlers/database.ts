@@ -116,10 +116,10 @@ const findingsOf = Effect.gen(function* () {
 const valueOf = <A>({ value }: Paced<A>): A => value
 
 export const databaseLive = HttpApiBuilder.group(DashboardApi, "database", (handlers) =>
-  Effect.gen(function* () {
-    const tables = yield* paced(tablesOf, "10 seconds")
-    const retention = yield* paced(retentionOf, "1 minute")
-    const doctor = yield* paced(findingsOf, "1 minute")
+  Effect.sync(() => {
+    const tables = paced(tablesOf, "10 seconds")
+    const retention = paced(retentionOf, "1 minute")
+    const doctor = paced(findingsOf, "1 minute")
     return handlers
       .handle("tables", () => Effect.map(tables, valueOf))
       .handle("diagrams", () => Maintenance.diagrams)
