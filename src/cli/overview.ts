@@ -23,7 +23,7 @@ export const summaries = {
   workflows: "Reads issue workflows with their executions: list, show.",
   jobs: "Reads and changes the build queue: list, show, redrive, fail, cancel.",
   queue: "Reads the load of the build queue, and changes its limits and pauses: stats, limits, pause, resume, repair.",
-  deliveries: "Reads the inbox of webhook deliveries: list, show, redeliver.",
+  deliveries: "Reads the inbox of webhook deliveries: list, show, stats, redeliver.",
   events: "Reads the journal of state changes: list, tail.",
   secrets: "Shows and rotates the keys that encrypt secrets: status, rotate.",
   stats: "Prints the versions, sizes, queue depths and row counts.",
