@@ -177,7 +177,7 @@ const make = Effect.gen(function* () {
         traced("link", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [{ field: "userId", table: "user", id: Option.some(request.userId) }])
+          resolveForeignKeyError(sql, () => [{ field: "userId", table: "user", id: Option.some(request.userId) }])
         )
       ),
 

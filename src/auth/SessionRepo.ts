@@ -105,7 +105,7 @@ const make = Effect.gen(function* () {
         traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [{ field: "userId", table: "user", id: Option.some(request.userId) }])
+          resolveForeignKeyError(sql, () => [{ field: "userId", table: "user", id: Option.some(request.userId) }])
         )
       ),
 

@@ -111,10 +111,11 @@ const make = Effect.gen(function* () {
           RETURNING ${columns}`)
       }).pipe(
         traced("set", ["ReferenceNotFound"]),
-        Effect.catchTag("ReferenceNotFound", (error) =>
-          resolveForeignKeyError(sql, [{ field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) }])(
-            error
-          )
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, () => [
+            { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) }
+          ])
         )
       ),
 

@@ -268,7 +268,10 @@ const make = Effect.gen(function* () {
         Effect.flatMap(insert),
         Effect.tap(({ job }) => annotated("job.id", job.id)),
         traced("enqueue", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
-        Effect.catchTag("ReferenceNotFound", (error) => resolveForeignKeyError(sql, referencesOf(request))(error))
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, () => referencesOf(request))
+        )
       ),
 
     enqueueMany: (requests) =>
@@ -280,8 +283,9 @@ const make = Effect.gen(function* () {
         traced("enqueueMany", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"], {
           "job.count": countOf(requests)
         }),
-        Effect.catchTag("ReferenceNotFound", (error) =>
-          resolveForeignKeyError(sql, requests.flatMap(referencesOf))(error)
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, () => requests.flatMap(referencesOf))
         )
       ),
 

@@ -14,7 +14,7 @@ import { failText, succeedText, texts } from "./claim.js"
 import { makeClaimDue } from "./claimDue.js"
 import { countOf, type JobOutcome } from "./JobBatches.js"
 import { jobsClaimed, jobsRetried } from "./jobMetrics.js"
-import { type ClaimedJob, JobFailure, JobSuccess, type Lease, WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
+import { type ClaimedJob, JobFailure, JobSuccess, Lease, WorkspaceBuildJob } from "./WorkspaceBuildJob.js"
 import { encoderOf } from "../sql/decoder.js"
 
 const service = "WorkspaceBuildJobRepo"
@@ -24,15 +24,9 @@ const { decodeInput, traced } = own
 const wasRetried = (result: Either.Either<WorkspaceBuildJob, LeaseLost>) =>
   Either.isRight(result) && result.right.status === "queued"
 
-/** Refuses a batch of more than 1,000 jobs. */
-const isOutcome = Schema.is(
-  Schema.Struct({
-    lease: Schema.Struct({ jobId: Schema.String, workerId: Schema.String, token: Schema.Number }),
-    outcome: Schema.Unknown
-  })
-)
+const isOutcome = Schema.is(Schema.Struct({ lease: Schema.encodedSchema(Lease), outcome: Schema.Unknown }))
 
-/** Refuses a list that is too long, or whose items are no outcomes under a lease. */
+/** Refuses a list of more than 1,000 items, or whose items are no outcomes under a lease. */
 const decodeBatch = (method: string, items: ReadonlyArray<unknown>): Effect.Effect<void, InvalidInput> => {
   const refuse = (issue: string) => new InvalidInput({ operation: `${service}.${method}`, issues: [issue] })
   if (!Array.isArray(items)) return refuse("must be a list")

@@ -273,7 +273,7 @@ const make = Effect.gen(function* () {
         grant.traced("grantToUser", ["ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
+          resolveForeignKeyError(sql, () => [
             { field: "installationId", table: "github_app_installations", id: Option.some(request.installationId) },
             { field: "userId", table: "user", id: Option.some(request.userId) },
             { field: "grantedByUserId", table: "user", id: Option.fromNullable(request.grantedByUserId) }

@@ -205,7 +205,10 @@ const make = Effect.gen(function* () {
         .pipe(
           Effect.flatMap(upsert),
           issueOperations.traced("upsert", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
-          Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, referencesOf(request)))
+          Effect.catchTag(
+            "ReferenceNotFound",
+            resolveForeignKeyError(sql, () => referencesOf(request))
+          )
         ),
 
     markTransferred: (request) =>
@@ -219,7 +222,10 @@ const make = Effect.gen(function* () {
             sql.withTransaction(Effect.zipRight(moveIssue(sql, transfer), upsert(transfer.to)))
           ),
           issueOperations.traced("markTransferred", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
-          Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, referencesOf(request.to)))
+          Effect.catchTag(
+            "ReferenceNotFound",
+            resolveForeignKeyError(sql, () => referencesOf(request.to))
+          )
         ),
 
     markDeleted: (request) =>
@@ -246,7 +252,7 @@ const make = Effect.gen(function* () {
           }),
           Effect.catchTag(
             "ReferenceNotFound",
-            resolveForeignKeyError(sql, [
+            resolveForeignKeyError(sql, () => [
               { field: "issueId", table: "issues", id: Option.some(request.issueId) },
               { field: "pullRequestId", table: "pull_requests", id: Option.some(request.pullRequestId) }
             ])

@@ -255,7 +255,7 @@ const make = Effect.gen(function* () {
         Effect.catchTag("ReferenceNotFound", resolveOwnerError(sql`${request.issueWorkflowId}`, request)),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
+          resolveForeignKeyError(sql, () => [
             { field: "issueWorkflowId", table: "issue_workflows", id: Option.some(request.issueWorkflowId) },
             { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) },
             ...referencesOf(request)

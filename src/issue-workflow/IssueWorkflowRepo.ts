@@ -204,7 +204,7 @@ const make = Effect.gen(function* () {
         traced("create", ["AlreadyExists", "ReferenceNotFound"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
+          resolveForeignKeyError(sql, () => [
             { field: "ownerUserId", table: "user", id: Option.fromNullable(request.ownerUserId) },
             { field: "requestedByUserId", table: "user", id: Option.fromNullable(request.requestedByUserId) }
           ])

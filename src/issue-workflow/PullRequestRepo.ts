@@ -133,7 +133,7 @@ const make = Effect.gen(function* () {
           pullRequestOperations.traced("upsert", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
           Effect.catchTag(
             "ReferenceNotFound",
-            resolveForeignKeyError(sql, [
+            resolveForeignKeyError(sql, () => [
               { field: "repositoryId", table: "repositories", id: Option.some(request.repositoryId) },
               { field: "authorUserId", table: "user", id: Option.fromNullable(request.authorUserId) }
             ])

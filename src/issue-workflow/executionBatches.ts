@@ -60,7 +60,7 @@ export const resolveExecutionReferenceError = (
   executionId: string,
   others: ReadonlyArray<Reference>
 ) => {
-  const resolveOthers = resolveForeignKeyError(sql, others)
+  const resolveOthers = resolveForeignKeyError(sql, () => others)
   return (error: ReferenceNotFound): Effect.Effect<never, NotFound | ReferenceNotFound> =>
     error.reference !== "unknown"
       ? resolveOthers(error)

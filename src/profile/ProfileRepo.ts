@@ -180,7 +180,9 @@ const make = Effect.gen(function* () {
         traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [{ field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) }])
+          resolveForeignKeyError(sql, () => [
+            { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) }
+          ])
         )
       ),
 

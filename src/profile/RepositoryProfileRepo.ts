@@ -209,7 +209,7 @@ const make = Effect.gen(function* () {
         traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
+          resolveForeignKeyError(sql, () => [
             { field: "repositoryId", table: "repositories", id: Option.some(request.repositoryId) }
           ])
         )

@@ -278,7 +278,7 @@ const make = Effect.gen(function* () {
         traced("createQueued", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
+          resolveForeignKeyError(sql, () => [
             ...ownedReferences("sandbox_attempts", request),
             { field: "issueId", table: "issues", id: Option.fromNullable(request.issueId) },
             {

@@ -218,7 +218,10 @@ const make = Effect.gen(function* () {
       )(request).pipe(
         Effect.flatMap(insert),
         traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
-        Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, ownedReferences("sandboxes", request)))
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, () => ownedReferences("sandboxes", request))
+        )
       ),
 
     findById: (by) => find(targetOf(by)).pipe(traced("findById", { "sandbox.id": targetOf(by).id })),

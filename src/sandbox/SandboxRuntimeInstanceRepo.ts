@@ -122,7 +122,7 @@ const make = Effect.gen(function* () {
         traced("upsert", ["ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
+          resolveForeignKeyError(sql, () => [
             { field: "attemptId", table: "sandbox_attempts", id: Option.some(request.attemptId) }
           ])
         )

@@ -74,7 +74,7 @@ export const makeSnapshots = (sql: SqlClient.SqlClient, snapshots: RowsOf<Sandbo
         traced("setSnapshot", ["ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
+          resolveForeignKeyError(sql, () => [
             { field: "attemptId", table: "sandbox_attempts", id: Option.some(request.attemptId) }
           ])
         )

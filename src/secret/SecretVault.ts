@@ -263,7 +263,7 @@ const make = Effect.gen(function* () {
         traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
+          resolveForeignKeyError(sql, () => [
             { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
             { field: "createdByUserId", table: "user", id: Option.fromNullable(request.createdByUserId) }
           ])
@@ -279,7 +279,7 @@ const make = Effect.gen(function* () {
         traced("put", ["ReferenceNotFound", "InvalidInput"], { "secret.id": request.secretId }),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
+          resolveForeignKeyError(sql, () => [
             { field: "createdByUserId", table: "user", id: Option.fromNullable(request.createdByUserId) }
           ])
         )

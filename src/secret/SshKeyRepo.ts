@@ -116,7 +116,7 @@ const make = Effect.gen(function* () {
         traced("create", ["AlreadyExists", "ReferenceNotFound", "InvalidInput"]),
         Effect.catchTag(
           "ReferenceNotFound",
-          resolveForeignKeyError(sql, [
+          resolveForeignKeyError(sql, () => [
             { field: "ownerUserId", table: "user", id: Option.some(request.ownerUserId) },
             {
               field: "privateKeySecretId",

@@ -45,7 +45,7 @@ export const makeAccess = Effect.gen(function* () {
    * instead.
    */
   const refuse = (entity: string, field: string, { ownerUserId, requestedByUserId }: Users) =>
-    resolveForeignKeyError(sql, [
+    resolveForeignKeyError(sql, () => [
       { field: "ownerUserId", table: "user", id: Option.some(ownerUserId) },
       { field: "requestedByUserId", table: "user", id: Option.fromNullable(requestedByUserId) }
     ])(new ReferenceNotFound({ entity, reference: "unknown" })).pipe(

@@ -24,17 +24,18 @@ export interface Reference {
 
 /**
  * Handles the error of a refused write: fails with `ReferenceNotFound` for the first missing row, in the order of
- * `references`.
+ * `references`, which are built for an error only.
  *
  * A trigger refuses the reference that has its text as `rule`. Triggers run before foreign keys are checked, so the
  * references before that one are read, too. A row of another owner is then reported like a missing row. Other errors
  * are unchanged.
  */
 export const resolveForeignKeyError =
-  (sql: SqlClient.SqlClient, references: ReadonlyArray<Reference>) =>
+  (sql: SqlClient.SqlClient, referencesOf: () => ReadonlyArray<Reference>) =>
   <E>(error: E) =>
     Effect.gen(function* () {
       if (!isReferenceNotFound(error)) return yield* Effect.fail(error)
+      const references = referencesOf()
       const refused = references.find(({ rule }) => rule !== undefined && rule === error.reference)
       if (refused === undefined && error.reference !== "unknown") return yield* Effect.fail(error)
       for (const reference of references) {

@@ -229,7 +229,7 @@ export const makeWorkflowStarts = (sql: SqlClient.SqlClient, access: Access) =>
           )((now) => open(decoded, now)).pipe(
             Effect.catchTag(
               "ReferenceNotFound",
-              resolveForeignKeyError(sql, [
+              resolveForeignKeyError(sql, () => [
                 { field: "ownerUserId", table: "user", id: Option.some(ownerUserId) },
                 { field: "requestedByUserId", table: "user", id: Option.fromNullable(requestedByUserId) }
               ])
@@ -253,7 +253,7 @@ export const makeWorkflowStarts = (sql: SqlClient.SqlClient, access: Access) =>
             Effect.catchTag("ReferenceNotFound", (error) =>
               resolveForeignKeyError(
                 sql,
-                references
+                () => references
               )(
                 launch !== undefined && isOfEngine(error)
                   ? new ReferenceNotFound({ entity: "Sandbox", reference: error.reference })

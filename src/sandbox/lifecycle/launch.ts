@@ -94,7 +94,10 @@ export const makeLaunches = ({ sql }: Repositories, access: Access, rows: Joined
         // Another launch stored the key after this one looked for it, possibly with the same id.
         Effect.catchTag("AlreadyExists", (error) => (idempotencyKey === undefined ? Effect.fail(error) : run)),
         Effect.catchTag("AlreadyExists", (error) => (id === undefined ? Effect.die(error) : Effect.fail(error))),
-        Effect.catchTag("ReferenceNotFound", resolveForeignKeyError(sql, launchReferences(decoded)))
+        Effect.catchTag(
+          "ReferenceNotFound",
+          resolveForeignKeyError(sql, () => launchReferences(decoded))
+        )
       )
     })
 
